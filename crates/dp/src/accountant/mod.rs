@@ -1,0 +1,16 @@
+//! How much privacy a run has spent.
+//!
+//! An accountant composes the steps of a run, each one a Poisson-subsampled Gaussian mechanism, into one (ε, δ).
+
+pub mod rdp;
+
+use serde::{Deserialize, Serialize};
+
+/// The method that turned a run into (ε, δ); a certificate names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Accountant {
+    /// Rényi differential privacy of the subsampled Gaussian: see [`rdp`].
+    Rdp,
+}
