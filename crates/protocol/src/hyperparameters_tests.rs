@@ -1,0 +1,71 @@
+use super::*;
+use proptest::prelude::*;
+
+fn request(json: serde_json::Value) -> Result<DpLora, ApiError> {
+    serde_json::from_value::<DpLoraRequest>(json).expect("well-formed").validate()
+}
+
+#[test]
+fn an_empty_request_takes_the_documented_defaults() {
+    let settings = request(serde_json::json!({})).unwrap();
+    assert_eq!((settings.epsilon.get(), settings.rank, settings.alpha), (8.0, 8, 16.0));
+    assert_eq!(settings.target_modules, ["q_proj", "k_proj", "v_proj", "o_proj"]);
+    assert_eq!(settings.duration, Duration::Epochs(3.0));
+}
+
+#[test]
+fn each_bad_value_names_its_setting() {
+    for (json, param) in [
+        (serde_json::json!({"epsilon": 0}), "epsilon"),
+        (serde_json::json!({"epsilon": -1}), "epsilon"),
+        (serde_json::json!({"epsilon": 21}), "epsilon"),
+        (serde_json::json!({"delta": 0.5}), "delta"),
+        (serde_json::json!({"delta": 0}), "delta"),
+        (serde_json::json!({"rank": 0}), "rank"),
+        (serde_json::json!({"steps": 0}), "steps"),
+        (serde_json::json!({"steps": 1, "epochs": 1}), "steps"),
+        (serde_json::json!({"target_modules": []}), "target_modules"),
+        (serde_json::json!({"target_modules": ["q_proj", "q_proj"]}), "target_modules"),
+        (serde_json::json!({"target_modules": ["lm_head"]}), "target_modules"),
+        (serde_json::json!({"max_grad_norm": 0}), "max_grad_norm"),
+    ] {
+        let error = request(json.clone()).expect_err(&json.to_string());
+        assert_eq!((error.status, error.param), (400, Some(param)), "{json}");
+    }
+}
+
+#[test]
+fn nan_is_refused_wherever_a_number_is_taken() {
+    let nan = Some(f64::NAN);
+    for broken in [
+        DpLoraRequest { epsilon: nan, ..Default::default() },
+        DpLoraRequest { delta: nan, ..Default::default() },
+        DpLoraRequest { learning_rate: nan, ..Default::default() },
+        DpLoraRequest { max_grad_norm: nan, ..Default::default() },
+        DpLoraRequest { epochs: nan, ..Default::default() },
+        DpLoraRequest { alpha: nan, ..Default::default() },
+    ] {
+        assert!(broken.clone().validate().is_err(), "{broken:?}");
+    }
+}
+
+#[test]
+fn an_unknown_setting_is_refused() {
+    assert!(serde_json::from_value::<DpLoraRequest>(serde_json::json!({"noise": 1})).is_err());
+}
+
+proptest! {
+    #[test]
+    fn valid_settings_survive_storage(rank in 1u32..256, steps in 1u64..1_000_000, epsilon in 0.01f64..20.0) {
+        let settings = DpLoraRequest { rank: Some(rank), steps: Some(steps), epsilon: Some(epsilon), ..Default::default() }.validate().unwrap();
+        let stored = serde_json::to_string(&settings).unwrap();
+        prop_assert_eq!(serde_json::from_str::<DpLora>(&stored).unwrap(), settings);
+    }
+
+    #[test]
+    fn epochs_cover_the_records(records in 1usize..1_000_000, batch in 1usize..4096, epochs in 0.1f64..20.0) {
+        let steps = Duration::Epochs(epochs).steps(records, batch);
+        prop_assert!(steps as f64 * batch as f64 >= epochs * records as f64 - 1e-6);
+        prop_assert!((steps as f64 - 1.0) * (batch as f64) < epochs * records as f64 || steps == 1);
+    }
+}

@@ -1,0 +1,78 @@
+//! Where each object lies in the files bucket. Everything a tenant owns is under `tenants/{tenant}/`, and the tenant comes
+//! from the API key, never from the request, so that one tenant can never name another's object.
+//!
+//! ```text
+//! keys/{sha256 of the API key}.json                      which tenant a key belongs to
+//! models/{model}/…                                       a base model's folder and its neighbour table
+//! tenants/{tenant}/files/{file}/meta.json, content       a file
+//! tenants/{tenant}/uploads/{upload}/meta.json, {part}    an upload in parts
+//! tenants/{tenant}/jobs/{job}/state.json                 the job, under compare-and-swap
+//! tenants/{tenant}/jobs/{job}/checkpoint-{epoch}-{step}  a slice's result
+//! tenants/{tenant}/jobs/{job}/adapter-{epoch}/{name}     what the owner downloads
+//! ```
+
+use crate::id::{FileId, JobId, ModelId, PartId, TenantId, UploadId};
+
+/// Prefix of all of a tenant's files.
+pub fn files_prefix(tenant: &TenantId) -> String {
+    format!("tenants/{tenant}/files/")
+}
+
+/// A file's metadata.
+pub fn file_meta(tenant: &TenantId, file: &FileId) -> String {
+    format!("tenants/{tenant}/files/{file}/meta.json")
+}
+
+/// A file's content.
+pub fn file_content(tenant: &TenantId, file: &FileId) -> String {
+    format!("tenants/{tenant}/files/{file}/content")
+}
+
+/// An upload's metadata.
+pub fn upload_meta(tenant: &TenantId, upload: &UploadId) -> String {
+    format!("tenants/{tenant}/uploads/{upload}/meta.json")
+}
+
+/// One part of an upload.
+pub fn upload_part(tenant: &TenantId, upload: &UploadId, part: &PartId) -> String {
+    format!("tenants/{tenant}/uploads/{upload}/{part}")
+}
+
+/// Prefix of all of a tenant's jobs.
+pub fn jobs_prefix(tenant: &TenantId) -> String {
+    format!("tenants/{tenant}/jobs/")
+}
+
+/// A job's state.
+pub fn job_state(tenant: &TenantId, job: &JobId) -> String {
+    format!("tenants/{tenant}/jobs/{job}/state.json")
+}
+
+/// The checkpoint that the lease `epoch` wrote at `step`. The epoch keeps a fenced worker from overwriting its successor's.
+pub fn checkpoint(tenant: &TenantId, job: &JobId, epoch: u64, step: u64) -> String {
+    format!("tenants/{tenant}/jobs/{job}/checkpoint-{epoch}-{step}.safetensors")
+}
+
+/// One file of the adapter folder that the lease `epoch` wrote.
+pub fn adapter_file(tenant: &TenantId, job: &JobId, epoch: u64, name: &str) -> String {
+    format!("tenants/{tenant}/jobs/{job}/adapter-{epoch}/{name}")
+}
+
+/// Prefix of all base models.
+pub const MODELS_PREFIX: &str = "models/";
+
+/// One file of a base model's folder.
+pub fn model_file(model: &ModelId, name: &str) -> String {
+    format!("{MODELS_PREFIX}{model}/{name}")
+}
+
+/// The entry of an API key, by the key's SHA-256 in hexadecimal.
+pub fn api_key(sha256: &str) -> String {
+    format!("keys/{sha256}.json")
+}
+
+/// The object of a model's folder that lists its files with their hashes; written last, so that a model is there whole or not at all.
+pub const MODEL_INDEX: &str = "index.json";
+
+/// The object of a model's folder that holds its neighbour table.
+pub const MODEL_NEIGHBOURS: &str = "neighbours.bin";

@@ -1,0 +1,239 @@
+//! The one pure function that changes a job.
+//!
+//! ```text
+//!             Acquire                     Commit (lease given back, slice + 1)
+//!   queued ────────────▶ running ◀───────────────┐
+//!     │                  │ │ │ └──── Acquire ────┘
+//!     │ Cancel    Cancel │ │ │ Succeed
+//!     ▼                  ▼ │ └──────────▶ succeeded
+//!   cancelled ◀──────────┘ │ Fail
+//!                          └────────────▶ failed
+//! ```
+//!
+//! Fail is also allowed from `queued` (a job whose message kept dying is failed by the dead-letter path). `succeeded`, `failed` and
+//! `cancelled` are final: every change is refused, so a worker that still runs when its job is cancelled finds its commit refused and stops.
+//!
+//! Invariant: what a lease holder writes (Commit, Succeed, Fail, Release) is refused unless it names the present epoch. A worker that lost
+//! its lease, to expiry or to a successor, can therefore never change the job: its epoch is old.
+//!
+//! Invariant: the step and the ε spent never fall, and a slice number is committed once.
+
+use crate::error::ErrorObject;
+use crate::id::FileId;
+use crate::state::{CheckpointRef, JobState, Level, Progress, Status};
+
+/// A change somebody wants.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A worker with a message for `slice` wants to run it, until `until` (Unix seconds).
+    Acquire {
+        /// Slice number of the message.
+        slice: u64,
+        /// End of the lease.
+        until: u64,
+    },
+    /// The holder finished a slice and more remain.
+    Commit {
+        /// The holder's epoch.
+        epoch: u64,
+        /// Where the next slice starts.
+        checkpoint: CheckpointRef,
+        /// How far the job is now.
+        progress: Progress,
+    },
+    /// The holder finished the job; the adapter is written.
+    Succeed {
+        /// The holder's epoch.
+        epoch: u64,
+        /// The adapter's files.
+        result_files: Vec<FileId>,
+        /// Final progress.
+        progress: Progress,
+    },
+    /// The job cannot succeed. `epoch` is the holder's, or none for the dead-letter path, which only acts when no lease is live.
+    Fail {
+        /// The holder's epoch, if a holder says so.
+        epoch: Option<u64>,
+        /// Why, in OpenAI's shape.
+        error: ErrorObject,
+    },
+    /// The holder gives up for now (an error that may pass); the message will come again.
+    Release {
+        /// The holder's epoch.
+        epoch: u64,
+    },
+    /// The owner stops the job.
+    Cancel,
+}
+
+/// Why a change is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The job is in a final status.
+    #[error("the job is finished")]
+    Finished,
+    /// Somebody else runs this slice until then.
+    #[error("another worker holds the lease until {until}")]
+    LeaseHeld {
+        /// Unix seconds.
+        until: u64,
+    },
+    /// The message's slice was committed before.
+    #[error("slice {slice} is done; slice {next} comes next")]
+    StaleSlice {
+        /// Slice of the message.
+        slice: u64,
+        /// Slice that is due.
+        next: u64,
+    },
+    /// The message is for a slice that is not due yet; no correct sender makes one.
+    #[error("slice {slice} is not due; slice {next} comes next")]
+    FutureSlice {
+        /// Slice of the message.
+        slice: u64,
+        /// Slice that is due.
+        next: u64,
+    },
+    /// The writer's lease is no longer the present one.
+    #[error("epoch {epoch} was fenced by epoch {current}")]
+    Fenced {
+        /// The writer's epoch.
+        epoch: u64,
+        /// The present epoch.
+        current: u64,
+    },
+    /// The writer's progress is behind the job's.
+    #[error("progress would fall from step {from} to step {to}")]
+    Backwards {
+        /// Step of the job.
+        from: u64,
+        /// Step of the writer.
+        to: u64,
+    },
+}
+
+/// The state after `change` at `now` (Unix seconds), or why it is refused. Pure: the same arguments give the same answer.
+///
+/// # Errors
+/// A [`Refusal`]; the state stays as it was.
+pub fn transition(state: &JobState, change: Change, now: u64) -> Result<JobState, Refusal> {
+    if state.status.is_final() {
+        return Err(Refusal::Finished);
+    }
+    let mut next = state.clone();
+    match change {
+        Change::Acquire { slice, until } => acquire(&mut next, slice, until, now)?,
+        Change::Commit { epoch, checkpoint, progress } => {
+            commit(&mut next, epoch, checkpoint, progress, now)?
+        }
+        Change::Succeed { epoch, result_files, progress } => {
+            succeed(&mut next, epoch, result_files, progress, now)?
+        }
+        Change::Fail { epoch, error } => fail(&mut next, epoch, error, now)?,
+        Change::Release { epoch } => {
+            check_epoch(&next, epoch)?;
+            next.lease.expires_at = None;
+        }
+        Change::Cancel => {
+            finish(&mut next, Status::Cancelled, Level::Info, "The job was cancelled by its owner.", now)
+        }
+    }
+    Ok(next)
+}
+
+fn acquire(state: &mut JobState, slice: u64, until: u64, now: u64) -> Result<(), Refusal> {
+    let next = state.next_slice;
+    if slice < next {
+        return Err(Refusal::StaleSlice { slice, next });
+    }
+    if slice > next {
+        return Err(Refusal::FutureSlice { slice, next });
+    }
+    if let Some(until) = state.lease.expires_at.filter(|_| state.lease.is_live(now)) {
+        return Err(Refusal::LeaseHeld { until });
+    }
+    state.lease.epoch += 1;
+    state.lease.expires_at = Some(until);
+    if state.status == Status::Queued {
+        state.status = Status::Running;
+        state.record(now, Level::Info, "A worker has taken the job.", false);
+    }
+    Ok(())
+}
+
+fn commit(
+    state: &mut JobState,
+    epoch: u64,
+    checkpoint: CheckpointRef,
+    progress: Progress,
+    now: u64,
+) -> Result<(), Refusal> {
+    check_epoch(state, epoch)?;
+    advance(state, progress)?;
+    state.checkpoint = Some(checkpoint);
+    state.lease.expires_at = None;
+    state.next_slice += 1;
+    let message = format!("Step {} of {} is done.", state.progress.step, state.progress.total_steps);
+    state.record(now, Level::Info, message, true);
+    Ok(())
+}
+
+fn succeed(
+    state: &mut JobState,
+    epoch: u64,
+    files: Vec<FileId>,
+    progress: Progress,
+    now: u64,
+) -> Result<(), Refusal> {
+    check_epoch(state, epoch)?;
+    advance(state, progress)?;
+    state.result_files = files;
+    let message = format!(
+        "Training is finished: {} steps. The adapter and its certificate can be downloaded.",
+        state.progress.step
+    );
+    finish(state, Status::Succeeded, Level::Info, message, now);
+    Ok(())
+}
+
+fn fail(state: &mut JobState, epoch: Option<u64>, error: ErrorObject, now: u64) -> Result<(), Refusal> {
+    match (epoch, state.lease.expires_at.filter(|_| state.lease.is_live(now))) {
+        (Some(epoch), _) => check_epoch(state, epoch)?,
+        (None, Some(until)) => return Err(Refusal::LeaseHeld { until }),
+        (None, None) => {}
+    }
+    let message = error.message.clone();
+    state.error = Some(error);
+    finish(state, Status::Failed, Level::Error, message, now);
+    Ok(())
+}
+
+fn finish(state: &mut JobState, status: Status, level: Level, message: impl Into<String>, now: u64) {
+    state.status = status;
+    state.finished_at = Some(now);
+    state.lease.expires_at = None;
+    state.record(now, level, message, status == Status::Succeeded);
+}
+
+/// An expired lease that nobody took over is still its holder's: only a newer epoch fences.
+fn check_epoch(state: &JobState, epoch: u64) -> Result<(), Refusal> {
+    let current = state.lease.epoch;
+    if epoch == current && state.lease.expires_at.is_some() {
+        Ok(())
+    } else {
+        Err(Refusal::Fenced { epoch, current })
+    }
+}
+
+fn advance(state: &mut JobState, progress: Progress) -> Result<(), Refusal> {
+    let (from, to) = (state.progress.step, progress.step);
+    if to < from || progress.epsilon_spent < state.progress.epsilon_spent {
+        return Err(Refusal::Backwards { from, to });
+    }
+    state.progress = Progress { slices: state.progress.slices + 1, ..progress };
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "transition_tests.rs"]
+mod tests;

@@ -1,0 +1,207 @@
+use super::*;
+use crate::error::ApiError;
+use crate::hyperparameters::DpLoraRequest;
+use crate::id::{FileId, JobId, ModelId, TenantId};
+use crate::state::JobSpec;
+use dp::SecretSeed;
+use proptest::prelude::*;
+
+pub(crate) fn queued() -> JobState {
+    let spec = JobSpec {
+        model: ModelId::parse("demo").unwrap(),
+        training_file: FileId::from_entropy([1; 12]),
+        suffix: None,
+        dp_lora: DpLoraRequest::default().validate().unwrap(),
+        metadata: Default::default(),
+    };
+    JobState::new(
+        JobId::from_entropy([2; 12]),
+        TenantId::parse("acme").unwrap(),
+        spec,
+        SecretSeed::from_bytes([7; 32]),
+        100,
+    )
+}
+
+fn progress(step: u64) -> Progress {
+    Progress { step, total_steps: 10, epsilon_spent: step as f64 / 10.0, ..Default::default() }
+}
+
+fn checkpoint(step: u64) -> CheckpointRef {
+    CheckpointRef { key: format!("checkpoint-{step}"), step, sha256: "00".into() }
+}
+
+fn acquired(state: &JobState, now: u64) -> JobState {
+    transition(state, Change::Acquire { slice: state.next_slice, until: now + 60 }, now).unwrap()
+}
+
+fn failure() -> ErrorObject {
+    ApiError::invalid("training_failed", None, "It cannot work.").body().error
+}
+
+#[test]
+fn the_normal_way_from_queued_to_succeeded() {
+    let running = acquired(&queued(), 101);
+    assert_eq!((running.status, running.lease.epoch), (Status::Running, 1));
+    let between = transition(
+        &running,
+        Change::Commit { epoch: 1, checkpoint: checkpoint(4), progress: progress(4) },
+        110,
+    )
+    .unwrap();
+    assert_eq!((between.status, between.next_slice, between.lease.expires_at), (Status::Running, 1, None));
+    let again = acquired(&between, 111);
+    assert_eq!(again.lease.epoch, 2);
+    let files = vec![FileId::from_entropy([9; 12])];
+    let done = transition(
+        &again,
+        Change::Succeed { epoch: 2, result_files: files.clone(), progress: progress(10) },
+        120,
+    )
+    .unwrap();
+    assert_eq!((done.status, done.result_files, done.finished_at), (Status::Succeeded, files, Some(120)));
+}
+
+#[test]
+fn a_second_worker_cannot_take_a_live_lease_but_an_expired_one() {
+    let running = acquired(&queued(), 101);
+    let steal = Change::Acquire { slice: 0, until: 900 };
+    assert_eq!(transition(&running, steal.clone(), 160), Err(Refusal::LeaseHeld { until: 161 }));
+    let stolen = transition(&running, steal, 161).unwrap();
+    assert_eq!(stolen.lease.epoch, 2);
+    let zombie = Change::Commit { epoch: 1, checkpoint: checkpoint(5), progress: progress(5) };
+    assert_eq!(transition(&stolen, zombie, 162), Err(Refusal::Fenced { epoch: 1, current: 2 }));
+}
+
+#[test]
+fn messages_of_other_slices_are_told_apart() {
+    let running = acquired(&queued(), 101);
+    let between = transition(
+        &running,
+        Change::Commit { epoch: 1, checkpoint: checkpoint(4), progress: progress(4) },
+        110,
+    )
+    .unwrap();
+    assert_eq!(
+        transition(&between, Change::Acquire { slice: 0, until: 200 }, 111),
+        Err(Refusal::StaleSlice { slice: 0, next: 1 })
+    );
+    assert_eq!(
+        transition(&between, Change::Acquire { slice: 2, until: 200 }, 111),
+        Err(Refusal::FutureSlice { slice: 2, next: 1 })
+    );
+}
+
+#[test]
+fn a_released_lease_can_be_taken_at_once_and_its_old_holder_is_fenced() {
+    let running = acquired(&queued(), 101);
+    let released = transition(&running, Change::Release { epoch: 1 }, 102).unwrap();
+    let late = Change::Commit { epoch: 1, checkpoint: checkpoint(4), progress: progress(4) };
+    assert!(matches!(transition(&released, late, 102), Err(Refusal::Fenced { .. })));
+    assert_eq!(acquired(&released, 102).lease.epoch, 2);
+}
+
+#[test]
+fn cancelling_fences_the_worker_and_is_final() {
+    let running = acquired(&queued(), 101);
+    let cancelled = transition(&running, Change::Cancel, 105).unwrap();
+    assert_eq!((cancelled.status, cancelled.finished_at), (Status::Cancelled, Some(105)));
+    let late = Change::Succeed { epoch: 1, result_files: vec![], progress: progress(10) };
+    assert_eq!(transition(&cancelled, late, 106), Err(Refusal::Finished));
+    assert_eq!(transition(&cancelled, Change::Cancel, 106), Err(Refusal::Finished));
+}
+
+#[test]
+fn the_dead_letter_path_fails_a_job_only_when_no_lease_is_live() {
+    let running = acquired(&queued(), 101);
+    let fail = Change::Fail { epoch: None, error: failure() };
+    assert_eq!(transition(&running, fail.clone(), 120), Err(Refusal::LeaseHeld { until: 161 }));
+    let failed = transition(&running, fail.clone(), 161).unwrap();
+    assert_eq!((failed.status, failed.error), (Status::Failed, Some(failure())));
+    assert_eq!(transition(&queued(), fail, 101).unwrap().status, Status::Failed);
+}
+
+#[test]
+fn a_state_survives_storage_and_its_debug_hides_the_seed() {
+    let state = acquired(&queued(), 101);
+    let stored = serde_json::to_string(&state).unwrap();
+    assert_eq!(serde_json::from_str::<JobState>(&stored).unwrap(), state);
+    assert!(!format!("{state:?}").contains("0707"), "the seed must not be printed");
+}
+
+#[test]
+fn old_events_make_room_and_numbers_are_never_used_twice() {
+    let mut state = queued();
+    for i in 0..(2 * crate::state::MAX_EVENTS as u64) {
+        state.record(i, Level::Info, "x", false);
+    }
+    assert_eq!(state.events.len(), crate::state::MAX_EVENTS);
+    assert!(state.events.windows(2).all(|pair| pair[1].sequence == pair[0].sequence + 1));
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Acquire { back: u64, lease: u64 },
+    Commit { epoch_back: u64, steps: u64 },
+    Succeed { epoch_back: u64 },
+    Fail { epoch_back: Option<u64> },
+    Release { epoch_back: u64 },
+    Cancel,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        8 => (0u64..2, 1u64..30).prop_map(|(back, lease)| Op::Acquire { back, lease }),
+        6 => (0u64..3, 0u64..4).prop_map(|(epoch_back, steps)| Op::Commit { epoch_back, steps }),
+        1 => (0u64..3).prop_map(|epoch_back| Op::Succeed { epoch_back }),
+        1 => proptest::option::of(0u64..3).prop_map(|epoch_back| Op::Fail { epoch_back }),
+        2 => (0u64..3).prop_map(|epoch_back| Op::Release { epoch_back }),
+        1 => Just(Op::Cancel),
+    ]
+}
+
+fn change(state: &JobState, op: &Op, now: u64) -> Change {
+    let epoch = |back: &u64| state.lease.epoch.saturating_sub(*back);
+    let ahead = |steps: u64| progress(state.progress.step + steps);
+    match op {
+        Op::Acquire { back, lease } => {
+            Change::Acquire { slice: state.next_slice.saturating_sub(*back), until: now + lease }
+        }
+        Op::Commit { epoch_back, steps } => Change::Commit {
+            epoch: epoch(epoch_back),
+            checkpoint: checkpoint(state.progress.step + steps),
+            progress: ahead(*steps),
+        },
+        Op::Succeed { epoch_back } => {
+            Change::Succeed { epoch: epoch(epoch_back), result_files: vec![], progress: ahead(1) }
+        }
+        Op::Fail { epoch_back } => Change::Fail { epoch: epoch_back.as_ref().map(epoch), error: failure() },
+        Op::Release { epoch_back } => Change::Release { epoch: epoch(epoch_back) },
+        Op::Cancel => Change::Cancel,
+    }
+}
+
+proptest! {
+    /// Whatever happens in whatever order, the invariants of the module's head hold.
+    #[test]
+    fn invariants_hold_under_any_history(ops in proptest::collection::vec((op(), 0u64..20), 1..60)) {
+        let mut state = queued();
+        let mut now = 100;
+        for (op, wait) in ops {
+            now += wait;
+            let wanted = change(&state, &op, now);
+            let held = state.lease.expires_at.is_some();
+            let Ok(next) = transition(&state, wanted.clone(), now) else { continue };
+            prop_assert!(!state.status.is_final());
+            prop_assert!(next.progress.step >= state.progress.step && next.progress.epsilon_spent >= state.progress.epsilon_spent);
+            let (takes, commits) = (matches!(wanted, Change::Acquire { .. }), matches!(wanted, Change::Commit { .. }));
+            prop_assert!(next.lease.epoch == state.lease.epoch + u64::from(takes));
+            prop_assert!(next.next_slice == state.next_slice + u64::from(commits));
+            prop_assert!(!next.status.is_final() || next.lease.expires_at.is_none());
+            if let Change::Commit { epoch, .. } | Change::Succeed { epoch, .. } | Change::Release { epoch } = wanted {
+                prop_assert!(held && epoch == state.lease.epoch);
+            }
+            state = next;
+        }
+    }
+}
