@@ -1,0 +1,386 @@
+//! The words of the command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Private fine-tuning of language models: perturb text on your own machine, train a LoRA adapter under DP-SGD.
+#[derive(Debug, Parser)]
+#[command(name = "dpft", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole service on this machine: page, API, storage, queue and workers.
+    Serve(ServeArgs),
+    /// Run one whole job on the bundled text, from perturbation to the adapter.
+    Demo(DemoArgs),
+    /// Perturb text from stdin under local differential privacy.
+    Perturb(PerturbArgs),
+    /// Say what ε a DP-SGD run spends.
+    Account(AccountArgs),
+    /// Find the noise multiplier that meets a target ε.
+    Calibrate(CalibrateArgs),
+    /// Train a LoRA adapter on this machine.
+    Finetune(FinetuneArgs),
+    /// Measure loss and perplexity on a text.
+    Evaluate(EvaluateArgs),
+    /// Write text with a model.
+    Generate(GenerateArgs),
+    /// Fold an adapter into its base model: a plain model folder.
+    Merge(MergeArgs),
+    /// Add or list base models.
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Make an API key for a tenant.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Upload a file to a running service and start a job.
+    Submit(SubmitArgs),
+    /// Show a job of a running service.
+    Status(JobArgs),
+    /// Download the adapter of a finished job.
+    Download(DownloadArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Port of the page and the API; storage listens on the next one.
+    #[arg(long, default_value_t = 8787)]
+    pub(crate) port: u16,
+    /// Where files, jobs and keys are kept.
+    #[arg(long, default_value = "dpft-data")]
+    pub(crate) data_dir: PathBuf,
+    /// Folder of model folders to offer.
+    #[arg(long, default_value = "models")]
+    pub(crate) models: PathBuf,
+    /// Folder of the built page; without it only the API is served.
+    #[arg(long, default_value = "web-client/site")]
+    pub(crate) site: PathBuf,
+    /// Threads that train; default all cores.
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// Seconds of one training slice.
+    #[arg(long, default_value_t = 60)]
+    pub(crate) slice_seconds: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Where the adapter and everything else of the run is written.
+    #[arg(long, default_value = "demo-out")]
+    pub(crate) out: PathBuf,
+    /// Text to perturb and train on.
+    #[arg(long, default_value = "examples/workshop-notes.txt")]
+    pub(crate) data: PathBuf,
+    /// Folder of model folders; the first model is used.
+    #[arg(long, default_value = "models")]
+    pub(crate) models: PathBuf,
+    /// ε of the perturbation, per token.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) token_epsilon: f64,
+    /// ε of training, for the whole job.
+    #[arg(long, default_value_t = 8.0)]
+    pub(crate) epsilon: f64,
+    /// Expected passes over the records.
+    #[arg(long, default_value_t = 3.0)]
+    pub(crate) epochs: f64,
+}
+
+/// A perturbation mechanism that the command line offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MechanismName {
+    /// Two-level randomised response over each token's neighbour set.
+    SetRr,
+    /// Randomised response over the whole vocabulary.
+    KRr,
+}
+
+/// What `perturb` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// The binary file that the service and `finetune` take: manifest and token ids.
+    Container,
+    /// The perturbed text, to look at. Training on it would lose the token boundaries.
+    Text,
+    /// One JSON object with the token ids a line.
+    Jsonl,
+}
+
+/// Unit of privacy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UnitName {
+    /// Each line is a record.
+    Line,
+    /// Records are separated by blank lines.
+    Paragraph,
+    /// Each line is a JSON object with the record's text.
+    JsonRecord,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PerturbArgs {
+    /// How to perturb.
+    #[arg(long, value_enum, default_value_t = MechanismName::SetRr)]
+    pub(crate) mechanism: MechanismName,
+    /// ε per token (pure ε-LDP).
+    #[arg(long)]
+    pub(crate) epsilon: f64,
+    /// Size of the neighbour sets of set-rr.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) neighbours: u32,
+    /// Model whose tokens are perturbed.
+    #[arg(long, default_value = "models/demo-llama-4m")]
+    pub(crate) model: PathBuf,
+    /// What a record is.
+    #[arg(long, value_enum, default_value_t = UnitName::Line)]
+    pub(crate) unit: UnitName,
+    /// What to write.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Container)]
+    pub(crate) format: OutputFormat,
+    /// Also write the channel manifest here.
+    #[arg(long)]
+    pub(crate) manifest: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccountArgs {
+    /// Standard deviation of the noise over the clipping norm.
+    #[arg(long)]
+    pub(crate) noise_multiplier: f64,
+    /// Chance that a record is in a step's batch (Poisson sampling).
+    #[arg(long)]
+    pub(crate) sampling_rate: f64,
+    /// Number of steps.
+    #[arg(long)]
+    pub(crate) steps: u64,
+    /// δ.
+    #[arg(long)]
+    pub(crate) delta: f64,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CalibrateArgs {
+    /// Target ε.
+    #[arg(long)]
+    pub(crate) epsilon: f64,
+    /// δ.
+    #[arg(long)]
+    pub(crate) delta: f64,
+    /// Chance that a record is in a step's batch.
+    #[arg(long)]
+    pub(crate) sampling_rate: f64,
+    /// Number of steps.
+    #[arg(long)]
+    pub(crate) steps: u64,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FinetuneArgs {
+    /// Base model folder.
+    #[arg(long)]
+    pub(crate) model: PathBuf,
+    /// Text, JSONL or a file that `perturb` wrote.
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// Where to write the adapter folder.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Target ε of training.
+    #[arg(long, default_value_t = 8.0)]
+    pub(crate) epsilon: f64,
+    /// δ; default by the number of records.
+    #[arg(long)]
+    pub(crate) delta: Option<f64>,
+    /// LoRA rank.
+    #[arg(long, default_value_t = 8)]
+    pub(crate) rank: u32,
+    /// LoRA alpha; default twice the rank.
+    #[arg(long)]
+    pub(crate) alpha: Option<f64>,
+    /// Expected batch size.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) batch_size: u32,
+    /// Number of steps.
+    #[arg(long, conflicts_with = "epochs")]
+    pub(crate) steps: Option<u64>,
+    /// Expected passes over the records; default 3.
+    #[arg(long)]
+    pub(crate) epochs: Option<f64>,
+    /// Peak learning rate.
+    #[arg(long, default_value_t = 2e-3)]
+    pub(crate) learning_rate: f64,
+    /// Clipping norm.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) max_grad_norm: f64,
+    /// Tokens of a sequence.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) max_length: u32,
+    /// Unit of privacy.
+    #[arg(long, value_enum, default_value_t = UnitName::Line)]
+    pub(crate) unit: UnitName,
+    /// Threads; default all cores.
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// Train without noise or clipping: no privacy at all, for comparison.
+    #[arg(long)]
+    pub(crate) non_private: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArgs {
+    /// Model folder.
+    #[arg(long)]
+    pub(crate) model: PathBuf,
+    /// Adapter folder.
+    #[arg(long)]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Text to measure on.
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// What a record is.
+    #[arg(long, value_enum, default_value_t = UnitName::Line)]
+    pub(crate) unit: UnitName,
+    /// Tokens of a sequence.
+    #[arg(long, default_value_t = 128)]
+    pub(crate) max_length: u32,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    /// Model folder.
+    #[arg(long)]
+    pub(crate) model: PathBuf,
+    /// Adapter folder.
+    #[arg(long)]
+    pub(crate) adapter: Option<PathBuf>,
+    /// Text to go on from.
+    #[arg(long)]
+    pub(crate) prompt: String,
+    /// Tokens to write, at most.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) max_tokens: usize,
+    /// 0 always takes the likeliest token; 1 samples as the model says.
+    #[arg(long, default_value_t = 0.7)]
+    pub(crate) temperature: f64,
+    /// Seed of the sampling.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// Base model folder.
+    #[arg(long)]
+    pub(crate) model: PathBuf,
+    /// Adapter folder.
+    #[arg(long)]
+    pub(crate) adapter: PathBuf,
+    /// Folder to write.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Offer a model: a folder, or a name on the Hugging Face hub.
+    Add {
+        /// A folder with config.json, safetensors and tokenizer.json, or a hub name such as HuggingFaceTB/SmolLM2-135M.
+        source: String,
+        /// Name to offer it under; default the last part of `source`.
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// List what is offered.
+    List {
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a key and print it, once; only its hash is stored.
+    Create {
+        /// Whose key: lower-case letters, digits and hyphens.
+        #[arg(long)]
+        tenant: String,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// Which service: the one on this machine, or one on AWS by its files bucket.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// Data folder of a service on this machine.
+    #[arg(long, default_value = "dpft-data")]
+    pub(crate) data_dir: PathBuf,
+    /// Files bucket of a service on AWS (credentials as for the AWS command line).
+    #[arg(long, conflicts_with = "data_dir")]
+    pub(crate) bucket: Option<String>,
+}
+
+/// How to reach a running service.
+#[derive(Debug, Args)]
+pub(crate) struct Remote {
+    /// Address of the API.
+    #[arg(long, default_value = "http://127.0.0.1:8787/v1")]
+    pub(crate) url: String,
+    /// API key; the environment variable keeps it out of the shell's history.
+    #[arg(long, env = "DPFT_API_KEY", hide_env_values = true)]
+    pub(crate) api_key: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SubmitArgs {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// File that `perturb` wrote (or text, which then leaves this machine as it is).
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    /// Base model, by the service's name of it.
+    #[arg(long)]
+    pub(crate) model: String,
+    /// Settings of the method as JSON, for example '{"epsilon": 4, "epochs": 2}'.
+    #[arg(long, default_value = "{}")]
+    pub(crate) settings: String,
+    /// Follow the job until it ends.
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobArgs {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// Name of the job.
+    pub(crate) job: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DownloadArgs {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// Name of the job.
+    pub(crate) job: String,
+    /// Folder to write.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+}

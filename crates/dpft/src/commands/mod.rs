@@ -1,0 +1,36 @@
+//! One module a command.
+
+mod demo;
+mod evaluate;
+mod finetune;
+mod generate;
+mod key;
+mod merge;
+mod model;
+mod perturb;
+mod privacy;
+mod remote;
+mod serve;
+mod store;
+
+use crate::args::Command;
+
+/// Runs a command to its end.
+pub(crate) fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Perturb(args) => perturb::run(args),
+        Command::Account(args) => privacy::account(args),
+        Command::Calibrate(args) => privacy::calibrate(args),
+        Command::Finetune(args) => finetune::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Generate(args) => generate::run(args),
+        Command::Merge(args) => merge::run(args),
+        Command::Model(command) => model::run(command),
+        Command::Key(command) => key::run(command),
+        Command::Submit(args) => remote::submit(args),
+        Command::Status(args) => remote::status(args),
+        Command::Download(args) => remote::download(args),
+    }
+}

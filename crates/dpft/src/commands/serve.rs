@@ -1,0 +1,32 @@
+//! `serve`: the whole service on this machine.
+
+use crate::args::ServeArgs;
+use crate::edge;
+use local::ServeConfig;
+
+/// Serves until Ctrl-C; unfinished jobs go on at the next start.
+pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let site_dir = args.site.join("index.html").exists().then_some(args.site);
+    if site_dir.is_none() {
+        eprintln!("The page is not built, so only the API is served; `cargo xtask serve` builds it.");
+    }
+    let config = ServeConfig {
+        port: args.port,
+        s3_port: args.port + 1,
+        data_dir: args.data_dir,
+        models_dir: args.models,
+        site_dir,
+        worker_threads: edge::threads(args.threads),
+        slice_seconds: args.slice_seconds,
+    };
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let service = local::start(config).await?;
+        println!("Open this page: {}", service.page_url);
+        println!("API:            {} (key {})", service.api_url, service.api_key);
+        println!("Ctrl-C stops it; unfinished jobs go on at the next start.");
+        tokio::signal::ctrl_c().await?;
+        eprintln!("Stopping: the running slice is written down first.");
+        service.shutdown().await;
+        Ok(())
+    })
+}

@@ -1,0 +1,34 @@
+//! What a person sees while something long runs, and figures in words.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use protocol::api::JobObject;
+
+/// A bar for `total` units of `what`, on stderr.
+pub(crate) fn bar(total: u64, what: &str) -> ProgressBar {
+    // The template is a constant that indicatif parses; a test covers it.
+    let style = ProgressStyle::with_template("{msg:<28} [{bar:30}] {pos}/{len} {prefix} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(total).with_style(style.progress_chars("=> ")).with_message(what.to_owned())
+}
+
+/// One line about where a job stands.
+pub(crate) fn job_line(job: &JobObject) -> String {
+    let status = serde_json::to_value(job.status).ok().and_then(|s| s.as_str().map(str::to_owned)).unwrap_or_default();
+    let p = &job.progress;
+    let left = p.seconds_left().filter(|_| job.finished_at.is_none()).map(|s| format!(", about {} left", duration(s))).unwrap_or_default();
+    format!("{status}: step {} of {}, {} records, ε {:.3} of {:.3} spent{left}", p.step, p.total_steps, p.records, p.epsilon_spent, p.epsilon_target)
+}
+
+/// Seconds in words.
+pub(crate) fn duration(seconds: f64) -> String {
+    // Rounded up to a whole second; negative or absurd values show as 0 or a large number, never panic.
+    let seconds = seconds.ceil().max(0.0) as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+#[path = "show_tests.rs"]
+mod tests;

@@ -1,0 +1,12 @@
+use super::*;
+
+#[test]
+fn durations_read_well() {
+    assert_eq!([duration(0.2), duration(61.0), duration(7260.0), duration(f64::NAN)], ["1 s", "1 min 1 s", "2 h 1 min", "0 s"]);
+}
+
+#[test]
+fn the_bar_template_is_valid() {
+    assert!(ProgressStyle::with_template("{msg:<28} [{bar:30}] {pos}/{len} {prefix} {eta}").is_ok());
+    assert_eq!(bar(3, "x").length(), Some(3));
+}
