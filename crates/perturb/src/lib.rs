@@ -20,6 +20,7 @@ mod domain;
 mod manifest;
 mod nearest;
 mod neighbour_table;
+mod parallel;
 mod perturber;
 mod session;
 #[cfg(test)]

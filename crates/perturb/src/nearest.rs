@@ -5,6 +5,8 @@
 //! when its last taken distance lies below everything that the short list left out by more than the f32 error bound;
 //! otherwise the whole row is measured in f64.
 
+use crate::parallel;
+
 /// Query rows that share one pass over the matrix: with 1,024 columns they are 256 KB, which stays in the L2 cache.
 const BLOCK: usize = 64;
 /// Entries of the short list beyond the ones asked for.
@@ -17,7 +19,7 @@ pub(crate) fn nearest_rows(rows: &[f32], dim: usize, count: usize) -> Vec<u32> {
     let matrix = Matrix::new(rows, dim);
     let mut result = vec![0; matrix.len() * count];
     let blocks: Vec<(usize, &mut [u32])> = result.chunks_mut(BLOCK * count).enumerate().collect();
-    for_each(blocks, |(block, result)| matrix.search_block(block * BLOCK, count, result));
+    parallel::for_each(blocks, |(block, result)| matrix.search_block(block * BLOCK, count, result));
     result
 }
 
@@ -47,10 +49,33 @@ impl<'a> Matrix<'a> {
     /// Fills `result` with the neighbours of the rows from `first` on.
     fn search_block(&self, first: usize, count: usize, result: &mut [u32]) {
         let mut lists: Vec<ShortList> = result.chunks(count).map(|_| ShortList::new(count + SPARE)).collect();
+        self.scan(first, &mut lists);
+        for ((offset, list), result) in lists.into_iter().enumerate().zip(result.chunks_mut(count)) {
+            self.finish(first + offset, list, result);
+        }
+    }
+
+    /// Offers every row to the short lists of the rows from `first` on, with the widest vectors that the processor has.
+    fn scan(&self, first: usize, lists: &mut [ShortList]) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has AVX2, as the line above asked it.
+            return unsafe { self.scan_avx2(first, lists) };
+        }
+        self.scan_inline(first, lists);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn scan_avx2(&self, first: usize, lists: &mut [ShortList]) {
+        self.scan_inline(first, lists);
+    }
+
+    #[inline(always)]
+    fn scan_inline(&self, first: usize, lists: &mut [ShortList]) {
         for other in 0..self.len() {
             let candidate = self.row(other);
-            for (offset, list) in lists.iter_mut().enumerate() {
-                let query = first + offset;
+            for (query, list) in (first..).zip(lists.iter_mut()) {
                 let product = f64::from(dot(self.row(query), candidate));
                 if query != other {
                     list.offer(
@@ -59,9 +84,6 @@ impl<'a> Matrix<'a> {
                     );
                 }
             }
-        }
-        for ((offset, list), result) in lists.into_iter().enumerate().zip(result.chunks_mut(count)) {
-            self.finish(first + offset, list, result);
         }
     }
 
@@ -128,6 +150,7 @@ fn square_distance(a: &[f32], b: &[f32]) -> f64 {
 }
 
 /// Inner product in sixteen running sums, which the compiler keeps in vector registers.
+#[inline(always)]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 16;
     let (a, a_tail) = a.as_chunks::<LANES>();
@@ -140,30 +163,6 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     }
     let tail: f32 = a_tail.iter().zip(b_tail).map(|(a, b)| a * b).sum();
     sums.iter().sum::<f32>() + tail
-}
-
-/// Runs the jobs on all cores; each core takes the next one when it is free.
-#[cfg(not(target_arch = "wasm32"))]
-fn for_each<T: Send>(jobs: Vec<T>, work: impl Fn(T) + Sync) {
-    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    let queue = std::sync::Mutex::new(jobs.into_iter());
-    // A panic in one thread poisons the lock; the iterator behind it stays whole, and `scope` passes the panic on.
-    let next = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(job) = next() {
-                    work(job);
-                }
-            });
-        }
-    });
-}
-
-/// WASM has no threads here.
-#[cfg(target_arch = "wasm32")]
-fn for_each<T>(jobs: Vec<T>, work: impl Fn(T)) {
-    jobs.into_iter().for_each(work);
 }
 
 #[cfg(test)]

@@ -75,13 +75,17 @@ impl Session {
     ) -> Result<Progress, PerturbError> {
         let stop = self.cursor.bytes.saturating_add(bytes);
         let mut records = Records::resume(&self.text, self.unit, self.cursor);
+        let mut chunk = Vec::new();
         while let Some(record) = records.next() {
-            let ids = perturber.perturb_record(&record?, rng)?;
-            self.counts.add(ids.len());
-            self.records.push(ids);
+            chunk.push(record?);
             if records.cursor().bytes >= stop {
                 break;
             }
+        }
+        // Tokenising is nearly all of the work; the draws are made in order, so that a seed gives one result.
+        for ids in perturber.tokenizer().encode_all(&chunk)? {
+            self.counts.add(ids.len());
+            self.records.push(perturber.channel().perturb_tokens(&ids, rng));
         }
         self.cursor = records.cursor();
         Ok(self.progress())

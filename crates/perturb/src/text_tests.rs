@@ -1,1 +1,148 @@
+use proptest::prelude::*;
 
+use super::*;
+
+fn all(text: &str, unit: PrivacyUnit) -> Vec<String> {
+    records(text, unit).map(|record| record.unwrap().into_owned()).collect()
+}
+
+fn first_error(text: &str, unit: PrivacyUnit) -> InputError {
+    records(text, unit).find_map(Result::err).unwrap()
+}
+
+#[test]
+fn text_is_taken_and_a_byte_order_mark_is_not() {
+    assert_eq!(decode(b"hello"), Ok("hello"));
+    assert_eq!(decode("\u{feff}grüße\n".as_bytes()), Ok("grüße\n"));
+}
+
+#[test]
+fn files_that_cannot_be_taken_say_why() {
+    assert_eq!(decode(b""), Err(InputError::Empty));
+    assert_eq!(decode(" \n\t\u{a0}\r\n".as_bytes()), Err(InputError::Empty));
+    assert_eq!(decode("\u{feff}".as_bytes()), Err(InputError::Empty));
+    assert_eq!(decode(b"abc\xffdef"), Err(InputError::NotUtf8 { offset: 3 }));
+    assert_eq!(decode("ab€".as_bytes().split_last().unwrap().1), Err(InputError::NotUtf8 { offset: 2 }));
+    assert_eq!(decode(b"%PDF\0\xff"), Err(InputError::Binary { offset: 4 }));
+}
+
+#[test]
+fn the_size_limit_is_exact_and_names_both_sizes() {
+    let mut bytes = vec![b'a'; MAX_TEXT_BYTES];
+    assert!(decode(&bytes).is_ok());
+    bytes.push(b'a');
+    let message = decode(&bytes).unwrap_err().to_string();
+    assert!(message.contains("20971521") && message.contains("20971520"), "{message}");
+}
+
+#[test]
+fn lines_lose_their_break_and_nothing_else() {
+    assert_eq!(all("a\r\n  b \n\n\t\nc\r\r\nlast", PrivacyUnit::Line), ["a", "  b ", "c\r", "last"]);
+}
+
+#[test]
+fn paragraphs_are_runs_of_lines_between_blank_ones() {
+    let text = "\n\n  one\ntwo\n\nthree\r\nfour\r\n \t\r\n\r\nfive\r\r\n\nsix";
+    assert_eq!(all(text, PrivacyUnit::Paragraph), ["  one\ntwo", "three\r\nfour", "five\r", "six"]);
+}
+
+#[test]
+fn of_a_json_record_only_the_values_are_taken() {
+    let text = concat!(
+        "{\"text\": \"one\\ntwo\", \"id\": 7}\n\n",
+        "{\"prompt\":\"p\",\"completion\":\"c\"}\r\n",
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":\"ho\"}]}\n",
+        "{\"prompt\":\"\",\"completion\":\"only\"}\n{\"text\":\" \"}\n{\"messages\":[]}",
+    );
+    assert_eq!(all(text, PrivacyUnit::JsonRecord), ["one\ntwo", "p\nc", "hi\nho", "only"]);
+}
+
+#[test]
+fn a_line_that_is_not_json_is_named_without_its_content() {
+    let error = first_error("{\"text\":\"a\"}\n\n{\"text\": secret}\n", PrivacyUnit::JsonRecord);
+    assert_eq!(error, InputError::Json { line: 3, column: 10 });
+    assert!(!error.to_string().contains("secret"));
+}
+
+#[test]
+fn json_of_another_shape_is_named_without_its_content() {
+    for line in [
+        "3",
+        "[]",
+        "\"secret\"",
+        "{}",
+        "{\"secret\":\"a\"}",
+        "{\"text\":1}",
+        "{\"text\":null}",
+        "{\"prompt\":\"a\"}",
+        "{\"prompt\":\"a\",\"completion\":[]}",
+        "{\"completion\":\"a\"}",
+        "{\"messages\":\"a\"}",
+        "{\"messages\":[{\"role\":\"user\"}]}",
+        "{\"messages\":[\"secret\"]}",
+        "{\"messages\":[{\"content\":[\"a\"]}]}",
+    ] {
+        let error = first_error(&format!("{{\"text\":\"a\"}}\n{line}"), PrivacyUnit::JsonRecord);
+        assert_eq!(error, InputError::JsonShape { line: 2 }, "{line}");
+        assert!(!error.to_string().contains("secret"));
+    }
+}
+
+#[test]
+fn a_record_may_have_a_mebibyte_and_no_more() {
+    let fits = "a".repeat(MAX_RECORD_BYTES);
+    for unit in [PrivacyUnit::Line, PrivacyUnit::Paragraph] {
+        assert_eq!(all(&format!("x\n\n{fits}\n\ny"), unit).len(), 3);
+        let error = first_error(&format!("x\n\n{fits}b\n\ny"), unit);
+        assert_eq!(error, InputError::RecordTooLarge { line: 3, bytes: MAX_RECORD_BYTES + 1 });
+    }
+}
+
+#[test]
+fn records_end_after_an_error() {
+    let mut records = records("nonsense\n{\"text\":\"a\"}", PrivacyUnit::JsonRecord);
+    assert!(records.next().unwrap().is_err());
+    assert!(records.next().is_none());
+}
+
+proptest! {
+    #[test]
+    fn records_hold_all_text_but_white_space(text in "[a-c \n\r\té]{0,60}") {
+        let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+        for unit in [PrivacyUnit::Line, PrivacyUnit::Paragraph] {
+            let records = all(&text, unit);
+            prop_assert!(records.iter().all(|record| !record.trim().is_empty()));
+            prop_assert_eq!(letters(&records.concat()), letters(&text));
+        }
+        prop_assert!(all(&text, PrivacyUnit::Line).iter().all(|line| !line.contains('\n')));
+    }
+
+    #[test]
+    fn reading_can_stop_and_go_on_after_any_record(text in "[a-c \n\r]{0,60}", paragraphs: bool) {
+        let unit = if paragraphs { PrivacyUnit::Paragraph } else { PrivacyUnit::Line };
+        let mut resumed = Vec::new();
+        let mut cursor = Cursor::default();
+        loop {
+            let mut records = Records::resume(&text, unit, cursor);
+            let Some(record) = records.next() else { break };
+            resumed.push(record.unwrap().into_owned());
+            cursor = records.cursor();
+        }
+        prop_assert_eq!(resumed, all(&text, unit));
+    }
+
+    #[test]
+    fn any_bytes_are_text_or_an_error(bytes: Vec<u8>) {
+        if let Ok(text) = decode(&bytes) {
+            prop_assert!(!text.trim().is_empty() && !text.contains('\0'));
+            records(text, PrivacyUnit::JsonRecord).for_each(drop);
+        }
+    }
+
+    #[test]
+    fn any_json_string_is_taken_as_it_is(value in "\\PC{1,40}") {
+        prop_assume!(!value.trim().is_empty());
+        let line = serde_json::json!({"text": value}).to_string();
+        prop_assert_eq!(all(&line, PrivacyUnit::JsonRecord), [value]);
+    }
+}
