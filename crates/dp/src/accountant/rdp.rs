@@ -96,6 +96,8 @@ pub fn rdp_subsampled_gaussian(q: f64, sigma: f64, alpha: f64) -> f64 {
     }
     let log_a_minus_1 = if alpha.fract() == 0.0 && alpha <= MAX_BINOMIAL_ORDER {
         binomial(q, sigma, alpha)
+    } else if sigma < MIN_QUADRATURE_SIGMA {
+        return f64::INFINITY;
     } else {
         quadrature(q, sigma, alpha)
     };
@@ -104,6 +106,10 @@ pub fn rdp_subsampled_gaussian(q: f64, sigma: f64, alpha: f64) -> f64 {
 
 /// The binomial sum has `alpha` terms; beyond this the quadrature is as fast.
 const MAX_BINOMIAL_ORDER: f64 = 4096.0;
+
+/// The quadrature's points grow with 1/σ². Below this, where no ε is worth stating, fractional orders are left out, which is a valid bound
+/// still; a tiny σ in a stored plan must not keep a worker busy for minutes.
+const MIN_QUADRATURE_SIGMA: f64 = 0.05;
 
 /// Orders: dense where the usual ε of 0.5 to 20 find their best one, then sparser up to 1,024 for ε down to 0.02.
 fn orders() -> impl Iterator<Item = f64> {

@@ -148,3 +148,10 @@ proptest! {
         prop_assert!(rdp_subsampled_gaussian(q, sigma, alpha * 1.01) >= rdp * (1.0 - 1e-11));
     }
 }
+
+/// Found by a training test: a plan with σ = 1e-9 integrated over 10¹⁸ points.
+#[test]
+fn regression_a_tiny_sigma_is_answered_at_once_and_never_errs_low() {
+    assert_eq!(rdp_subsampled_gaussian(0.01, 1e-9, 1.5), f64::INFINITY);
+    assert!(epsilon(1e-9, 0.01, 1, crate::Delta::try_from(1e-5).unwrap()) > 1e6);
+}

@@ -1,0 +1,137 @@
+use super::*;
+use crate::fixtures::{TinyModel, random};
+use serde_json::json;
+
+fn adapter() -> Adapter {
+    let lora = LoraConfig {
+        rank: 2,
+        alpha: 5.0,
+        target_modules: vec![TargetModule::VProj, TargetModule::QProj, TargetModule::DownProj],
+    };
+    let layout = LoraLayout::new(&TinyModel::new().parsed(), &lora);
+    let parameters = random(5, layout.parameters(), 0.1);
+    Adapter::new(lora, layout, parameters)
+}
+
+fn files_with(change: impl FnOnce(&mut Value)) -> Vec<(String, Vec<u8>)> {
+    let mut files = adapter().to_files("base");
+    let mut config: Value = serde_json::from_slice(&files[1].1).unwrap();
+    change(&mut config);
+    files[1].1 = config.to_string().into_bytes();
+    files
+}
+
+#[test]
+fn an_adapter_survives_its_files() {
+    let adapter = adapter();
+    let mut files = adapter.to_files("some/base");
+    files.reverse();
+    files.push(("README.md".into(), b"other files do not matter".to_vec()));
+    let read = Adapter::from_files(&files).unwrap();
+    assert_eq!((read.layout(), read.parameters()), (adapter.layout(), adapter.parameters()));
+    assert_eq!((read.config().rank, read.config().alpha), (2, 5.0));
+    // Files of the same adapter are the same bytes, which a resumed job relies on.
+    assert_eq!(read.weights_file(), adapter.weights_file());
+}
+
+#[test]
+fn names_shapes_and_configuration_are_those_of_peft() {
+    let files = adapter().to_files("some/base");
+    assert_eq!(files[0].0, "adapter_model.safetensors");
+    let weights = SafeTensors::deserialize(&files[0].1).unwrap();
+    assert_eq!(weights.len(), 12);
+    let shape = |name: &str| weights.tensor(name).unwrap().shape().to_vec();
+    assert_eq!(shape("base_model.model.model.layers.1.self_attn.v_proj.lora_A.weight"), [2, 32]);
+    assert_eq!(shape("base_model.model.model.layers.1.self_attn.v_proj.lora_B.weight"), [16, 2]);
+    assert_eq!(shape("base_model.model.model.layers.0.mlp.down_proj.lora_A.weight"), [2, 48]);
+    assert!(weights.tensors().iter().all(|(_, view)| view.dtype() == Dtype::F32));
+
+    let config: Value = serde_json::from_slice(&files[1].1).unwrap();
+    let expected = json!({"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": "some/base",
+        "r": 2, "lora_alpha": 5, "bias": "none", "fan_in_fan_out": false, "inference_mode": true,
+        "target_modules": ["v_proj", "q_proj", "down_proj"], "use_dora": false, "use_rslora": false});
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(&config[key], value, "{key}");
+    }
+}
+
+#[test]
+fn a_fractional_alpha_is_kept() {
+    let mut adapter = adapter();
+    adapter.lora.alpha = 2.5;
+    assert_eq!(Adapter::from_files(&adapter.to_files("b")).unwrap().config().alpha, 2.5);
+}
+
+#[test]
+fn features_that_change_the_computation_are_refused() {
+    let features = [
+        ("peft_type", json!("LOHA")),
+        ("bias", json!("all")),
+        ("use_dora", json!(true)),
+        ("use_rslora", json!(true)),
+        ("fan_in_fan_out", json!(true)),
+        ("modules_to_save", json!(["lm_head"])),
+        ("rank_pattern", json!({"q_proj": 4})),
+        ("alpha_pattern", json!({"q_proj": 4})),
+    ];
+    for (key, value) in features {
+        let error = Adapter::from_files(&files_with(|config| config[key] = value.clone())).unwrap_err();
+        assert!(matches!(error, AdapterError::Unsupported(_)), "{key}: {error}");
+    }
+    // What does not change it, and keys that later versions of PEFT may add, are taken.
+    Adapter::from_files(&files_with(|config| config["lora_dropout"] = json!(0.1))).unwrap();
+    Adapter::from_files(&files_with(|config| config["added_later"] = json!(true))).unwrap();
+}
+
+#[test]
+fn broken_files_are_refused() {
+    let files = adapter().to_files("base");
+    for index in 0..2 {
+        let mut missing = files.clone();
+        let (name, _) = missing.remove(index);
+        let error = Adapter::from_files(&missing).unwrap_err();
+        assert!(matches!(error, AdapterError::MissingFile(file) if file == name), "{error}");
+        let mut truncated = files.clone();
+        truncated[index].1.pop();
+        assert!(Adapter::from_files(&truncated).is_err());
+    }
+    for (key, value) in [("r", json!(0)), ("lora_alpha", json!(-1.0)), ("r", json!("two"))] {
+        let error = Adapter::from_files(&files_with(|config| config[key] = value.clone())).unwrap_err();
+        assert!(matches!(error, AdapterError::Config(_)), "{key}: {error}");
+    }
+    let error = Adapter::from_files(&files_with(|config| config["r"] = json!(3))).unwrap_err();
+    assert!(matches!(error, AdapterError::Weights(_)), "{error}");
+}
+
+#[test]
+fn weights_that_are_not_pairs_of_a_llama_block_are_refused() {
+    let with = |name: &str, values: [f32; 4]| {
+        let bytes = encode(&values, Dtype::F32);
+        let view = TensorView::new(Dtype::F32, vec![2, 2], &bytes).unwrap();
+        let mut files = adapter().to_files("base");
+        files[0].1 = safetensors::serialize([(name, view)], None).unwrap();
+        Adapter::from_files(&files).unwrap_err().to_string()
+    };
+    let a = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight";
+    assert!(with(a, [0.0; 4]).contains("lacks"), "B is missing");
+    assert!(with(a, [f32::NAN; 4]).contains("finite"));
+    for name in [
+        "base_model.model.lm_head.lora_A.weight",
+        "base_model.model.model.layers.0.mlp.q_proj.lora_A.weight",
+        "base_model.model.model.layers.x.self_attn.q_proj.lora_A.weight",
+        "model.layers.0.self_attn.q_proj.lora_A.weight",
+    ] {
+        assert!(with(name, [0.0; 4]).contains("not a LoRA matrix"), "{name}");
+    }
+}
+
+#[test]
+fn an_adapter_for_another_model_is_refused() {
+    let adapter = adapter();
+    adapter.tensors(&TinyModel::new().load()).unwrap();
+    for changes in [json!({"num_hidden_layers": 1}), json!({"intermediate_size": 64}), json!({"head_dim": 6})]
+    {
+        let other = TinyModel::with(&changes).load();
+        assert!(matches!(adapter.tensors(&other), Err(AdapterError::OtherModel { .. })), "{changes}");
+    }
+}

@@ -1,0 +1,46 @@
+//! Private LoRA fine-tuning of causal language models on candle.
+//!
+//! ```text
+//! ModelFiles ─▶ BaseModel ──┐
+//!                           ├─▶ Trainer::step … ─▶ checkpoint, Adapter ─▶ PEFT files | merge
+//! bytes ─▶ Records ─────────┘         │
+//!                                     └─ GradientEngine: one record's gradient, on one thread
+//! ```
+//!
+//! - [`model`]: files, configuration, weights, forward pass
+//! - [`lora`]: shape and place of an adapter's values
+//! - [`records`]: the owner's records as token sequences
+//! - [`gradient`]: the gradient of one record
+//! - [`train`]: the DP-SGD loop and its checkpoints
+//! - [`adapter`]: PEFT files and merging
+//! - [`evaluate()`] and [`generate()`]
+
+pub mod adapter;
+mod evaluate;
+mod generate;
+pub mod gradient;
+pub mod lora;
+pub mod model;
+mod ops;
+mod parallel;
+pub mod records;
+pub mod train;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use adapter::{Adapter, AdapterError, merge};
+pub use evaluate::{Evaluation, evaluate};
+pub use generate::{GenerateError, GenerateOptions, generate};
+pub use lora::{LoraConfig, LoraError, TargetModule};
+pub use model::{BaseModel, LlamaConfig, ModelError, ModelFiles};
+pub use records::{DataError, RecordOptions, Records};
+pub use train::{
+    DEFAULT_MAX_CHUNKS, DEFAULT_MAX_LENGTH, LearningRate, Privacy, Schedule, TrainError, Trainer,
+    TrainingConfig,
+};
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,263 @@
+//! The owner's records as token sequences.
+//!
+//! A record is one privacy unit. It becomes `[bos] tokens [eos]`; if that is longer than `max_length`, it is split into
+//! chunks that overlap by one token, so that every token but the first is predicted exactly once. At most `max_chunks`
+//! chunks are kept, which bounds the work one record can cause; the tokens beyond are counted.
+
+use std::fmt;
+
+use dp::PrivacyUnit;
+use perturb::{Manifest, Tokenizer};
+use sha2::{Digest, Sha256};
+
+use crate::model::LlamaConfig;
+
+/// How records become token sequences.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordOptions {
+    /// What one record is.
+    pub unit: PrivacyUnit,
+    /// Most tokens of one chunk; at least 2.
+    pub max_length: usize,
+    /// Most chunks kept of one record; at least 1.
+    pub max_chunks: usize,
+    /// Put before every record.
+    pub bos_token_id: Option<u32>,
+    /// Put after every record.
+    pub eos_token_id: Option<u32>,
+    /// Tokens must lie below it.
+    pub vocab_size: usize,
+}
+
+impl RecordOptions {
+    /// Options with the special tokens and the vocabulary of a model.
+    pub fn for_model(model: &LlamaConfig, unit: PrivacyUnit, max_length: usize, max_chunks: usize) -> Self {
+        Self {
+            unit,
+            max_length,
+            max_chunks,
+            bos_token_id: model.bos_token_id,
+            eos_token_id: model.eos_token_ids.first().copied(),
+            vocab_size: model.vocab_size,
+        }
+    }
+}
+
+/// Data that cannot be turned into records.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// Nothing is left to train on.
+    #[error("the data holds no records: it is empty or blank")]
+    NoRecords,
+    /// The bytes are not text, or not text of the unit asked for.
+    #[error(transparent)]
+    Text(#[from] perturb::text::InputError),
+    /// The bytes are a damaged or contradictory file of perturbed tokens.
+    #[error(transparent)]
+    Tokens(#[from] perturb::tokens::TokensError),
+    /// The text cannot be encoded.
+    #[error(transparent)]
+    Tokenizer(#[from] perturb::TokenizerError),
+    /// The tokens were made with another tokenizer than the model's.
+    #[error(
+        "the tokens were perturbed for another tokenizer: perturb the text with this model's tokenizer.json"
+    )]
+    OtherTokenizer,
+    /// A token that the model does not have.
+    #[error("record {record} holds the token {token}, but the model's vocabulary ends at {vocab_size}")]
+    TokenOutOfRange {
+        /// The record, counted from 0.
+        record: usize,
+        /// The token.
+        token: u32,
+        /// Size of the vocabulary.
+        vocab_size: usize,
+    },
+    /// `max_length` or `max_chunks` leaves nothing of a record.
+    #[error("{setting} is {value}, but must be at least {least}")]
+    Setting {
+        /// Name of the setting.
+        setting: &'static str,
+        /// Its value.
+        value: usize,
+        /// Its smallest value.
+        least: usize,
+    },
+}
+
+/// One privacy unit: chunks of at most `max_length` tokens.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    chunks: Vec<Vec<u32>>,
+}
+
+impl Record {
+    /// The chunks in the order of the text.
+    pub fn chunks(&self) -> &[Vec<u32>] {
+        &self.chunks
+    }
+
+    /// Tokens that are predicted from those before them: all but the first of each chunk.
+    pub fn predicted_tokens(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.len().saturating_sub(1)).sum()
+    }
+}
+
+/// Shows sizes only: the tokens are the owner's text.
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Record({} chunks, {} predicted tokens)", self.chunks.len(), self.predicted_tokens())
+    }
+}
+
+/// All records of a run.
+#[derive(Debug, Clone)]
+pub struct Records {
+    records: Vec<Record>,
+    unit: PrivacyUnit,
+    dropped_tokens: usize,
+    sha256: String,
+}
+
+/// First bytes of a file of perturbed tokens, which text never starts with by chance.
+const TOKENS_MAGIC: &[u8] = b"DPTK";
+
+impl Records {
+    /// Records of an uploaded file: perturbed tokens, with the manifest of their channel, or else plain text.
+    ///
+    /// Perturbed tokens bring their own privacy unit along, which then stands in place of `options.unit`.
+    ///
+    /// # Errors
+    /// [`DataError`] if the file is neither, is damaged, belongs to another tokenizer, or holds no records.
+    pub fn from_bytes(
+        bytes: &[u8],
+        tokenizer: &Tokenizer,
+        options: &RecordOptions,
+    ) -> Result<(Self, Option<Manifest>), DataError> {
+        if !bytes.starts_with(TOKENS_MAGIC) {
+            let text = perturb::text::decode(bytes)?;
+            let sequences = perturb::text::records(text, options.unit)
+                .map(|record| Ok(tokenizer.encode(&record?)?))
+                .collect::<Result<Vec<_>, DataError>>()?;
+            return Ok((Self::from_sequences(&sequences, options)?, None));
+        }
+        let (manifest, sequences) = perturb::tokens::read(bytes)?;
+        if manifest.tokenizer_sha256 != tokenizer.sha256() {
+            return Err(DataError::OtherTokenizer);
+        }
+        let options = RecordOptions { unit: manifest.record_unit, ..options.clone() };
+        Ok((Self::from_sequences(&sequences, &options)?, Some(manifest)))
+    }
+
+    /// Records from token sequences without special tokens, one for each privacy unit.
+    ///
+    /// # Errors
+    /// [`DataError`] for no records, for a token outside of the vocabulary and for limits that leave nothing.
+    pub fn from_sequences(sequences: &[Vec<u32>], options: &RecordOptions) -> Result<Self, DataError> {
+        options.check()?;
+        if sequences.is_empty() {
+            return Err(DataError::NoRecords);
+        }
+        let mut dropped_tokens = 0;
+        let mut records = Vec::with_capacity(sequences.len());
+        for (index, sequence) in sequences.iter().enumerate() {
+            let vocab_size = options.vocab_size;
+            if let Some(&token) = sequence.iter().find(|&&token| token as usize >= vocab_size) {
+                return Err(DataError::TokenOutOfRange { record: index, token, vocab_size });
+            }
+            let (record, dropped) = options.split(sequence);
+            dropped_tokens += dropped;
+            records.push(record);
+        }
+        let sha256 = sha256(&records);
+        Ok(Self { records, unit: options.unit, dropped_tokens, sha256 })
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there are none; never so for records that were built without an error.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// What one record is.
+    pub fn unit(&self) -> PrivacyUnit {
+        self.unit
+    }
+
+    /// Tokens left out because their record had more chunks than are kept.
+    pub fn dropped_tokens(&self) -> usize {
+        self.dropped_tokens
+    }
+
+    /// SHA-256 in hex over the token sequences.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// The record at `index`.
+    pub fn get(&self, index: usize) -> &Record {
+        &self.records[index]
+    }
+
+    /// All records in the order of the data.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Record> {
+        self.records.iter()
+    }
+
+    pub(crate) fn largest_token(&self) -> Option<u32> {
+        self.chunks().flatten().copied().max()
+    }
+
+    pub(crate) fn longest_chunk(&self) -> usize {
+        self.chunks().map(Vec::len).max().unwrap_or(0)
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = &Vec<u32>> {
+        self.records.iter().flat_map(|record| &record.chunks)
+    }
+}
+
+impl RecordOptions {
+    fn check(&self) -> Result<(), DataError> {
+        let limits = [("max_length", self.max_length, 2), ("max_chunks", self.max_chunks, 1)];
+        match limits.into_iter().find(|(_, value, least)| value < least) {
+            Some((setting, value, least)) => Err(DataError::Setting { setting, value, least }),
+            None => Ok(()),
+        }
+    }
+
+    /// The record of a sequence, and how many of its tokens no chunk predicts.
+    fn split(&self, sequence: &[u32]) -> (Record, usize) {
+        let mut tokens: Vec<u32> = Vec::with_capacity(sequence.len() + 2);
+        tokens.extend(self.bos_token_id);
+        tokens.extend(sequence);
+        tokens.extend(self.eos_token_id);
+        let stride = self.max_length - 1;
+        let starts = (0..tokens.len().saturating_sub(1).max(1)).step_by(stride).take(self.max_chunks);
+        let chunks: Vec<Vec<u32>> =
+            starts.map(|start| tokens[start..tokens.len().min(start + self.max_length)].to_vec()).collect();
+        let record = Record { chunks };
+        let dropped = tokens.len().saturating_sub(1) - record.predicted_tokens();
+        (record, dropped)
+    }
+}
+
+fn sha256(records: &[Record]) -> String {
+    let mut hash = Sha256::new();
+    for record in records {
+        hash.update((record.chunks.len() as u64).to_le_bytes());
+        for chunk in &record.chunks {
+            hash.update((chunk.len() as u64).to_le_bytes());
+            chunk.iter().for_each(|token| hash.update(token.to_le_bytes()));
+        }
+    }
+    crate::hex(&hash.finalize())
+}
+
+#[cfg(test)]
+#[path = "records_tests.rs"]
+mod tests;

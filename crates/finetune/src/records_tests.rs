@@ -1,0 +1,103 @@
+use super::*;
+use crate::fixtures::{options, tokenizer_json};
+use proptest::prelude::*;
+
+fn tokenizer() -> Tokenizer {
+    Tokenizer::from_bytes(&tokenizer_json()).unwrap()
+}
+
+#[test]
+fn a_short_record_is_one_chunk_with_its_special_tokens() {
+    let records = Records::from_sequences(&[vec![5, 6, 7]], &options(8, 4)).unwrap();
+    assert_eq!(records.get(0).chunks(), [vec![0, 5, 6, 7, 0]]);
+    assert_eq!((records.get(0).predicted_tokens(), records.dropped_tokens()), (4, 0));
+}
+
+#[test]
+fn a_long_record_is_split_with_one_token_of_overlap() {
+    let records = Records::from_sequences(&[(1..=7).collect()], &options(4, 9)).unwrap();
+    assert_eq!(records.get(0).chunks(), [vec![0, 1, 2, 3], vec![3, 4, 5, 6], vec![6, 7, 0]]);
+}
+
+#[test]
+fn chunks_beyond_the_limit_are_dropped_and_counted() {
+    let records = Records::from_sequences(&[(1..=7).collect(), vec![1]], &options(4, 2)).unwrap();
+    assert_eq!(records.get(0).chunks(), [vec![0, 1, 2, 3], vec![3, 4, 5, 6]]);
+    assert_eq!(records.dropped_tokens(), 2);
+}
+
+proptest! {
+    #[test]
+    fn every_token_is_predicted_once_or_counted_as_dropped(
+        tokens in prop::collection::vec(1u32..300, 0..80), max_length in 2usize..20, max_chunks in 1usize..9
+    ) {
+        let records = Records::from_sequences(std::slice::from_ref(&tokens), &options(max_length, max_chunks)).unwrap();
+        let record = records.get(0);
+        prop_assert!(record.chunks().len() <= max_chunks);
+        prop_assert!(record.chunks().iter().all(|c| (2..=max_length).contains(&c.len())));
+        let mut rebuilt = vec![record.chunks()[0][0]];
+        for chunk in record.chunks() {
+            prop_assert_eq!(*rebuilt.last().unwrap(), chunk[0]);
+            rebuilt.extend(&chunk[1..]);
+        }
+        let whole: Vec<u32> = [0].into_iter().chain(tokens).chain([0]).collect();
+        prop_assert_eq!(&rebuilt[..], &whole[..rebuilt.len()]);
+        prop_assert_eq!(record.predicted_tokens() + records.dropped_tokens(), whole.len() - 1);
+    }
+}
+
+#[test]
+fn text_becomes_one_record_a_unit() {
+    let text = b"ab\n\ncd\nef\n";
+    let (lines, manifest) = Records::from_bytes(text, &tokenizer(), &options(16, 4)).unwrap();
+    assert!(manifest.is_none());
+    let byte = |c: u8| u32::from(c) + 1;
+    assert_eq!(lines.get(1).chunks(), [vec![0, byte(b'c'), byte(b'd'), 0]]);
+    assert_eq!((lines.len(), lines.unit()), (3, PrivacyUnit::Line));
+    let paragraphs = RecordOptions { unit: PrivacyUnit::Paragraph, ..options(16, 4) };
+    let (paragraphs, _) = Records::from_bytes(text, &tokenizer(), &paragraphs).unwrap();
+    assert_eq!((paragraphs.len(), paragraphs.unit()), (2, PrivacyUnit::Paragraph));
+    let json = RecordOptions { unit: PrivacyUnit::JsonRecord, ..options(16, 4) };
+    let (json, _) = Records::from_bytes(br#"{"text": "ab"}"#, &tokenizer(), &json).unwrap();
+    assert_eq!(json.get(0).chunks(), [vec![0, byte(b'a'), byte(b'b'), 0]]);
+}
+
+#[test]
+fn a_control_token_in_the_text_stays_text() {
+    let (records, _) = Records::from_bytes(b"<|endoftext|>", &tokenizer(), &options(32, 1)).unwrap();
+    assert_eq!(records.get(0).chunks()[0].len(), 15);
+}
+
+#[test]
+fn unusable_data_is_refused() {
+    let error = |bytes: &[u8]| Records::from_bytes(bytes, &tokenizer(), &options(8, 4)).err().unwrap();
+    assert!(matches!(error(b""), DataError::Text(_)));
+    assert!(matches!(error(b" \n \n"), DataError::Text(_)));
+    assert!(matches!(error(b"ab\xff"), DataError::Text(_)));
+    assert!(matches!(error(b"DPTK\x01\x00"), DataError::Tokens(_)));
+    assert!(matches!(Records::from_sequences(&[], &options(8, 4)), Err(DataError::NoRecords)));
+    let beyond = Records::from_sequences(&[vec![1], vec![300]], &options(8, 4)).err().unwrap();
+    assert!(matches!(beyond, DataError::TokenOutOfRange { record: 1, token: 300, vocab_size: 300 }));
+    assert!(matches!(Records::from_sequences(&[vec![1]], &options(1, 4)), Err(DataError::Setting { .. })));
+    assert!(matches!(Records::from_sequences(&[vec![1]], &options(8, 0)), Err(DataError::Setting { .. })));
+}
+
+#[test]
+fn the_hash_follows_tokens_and_boundaries() {
+    let hash = |sequences: &[Vec<u32>], length| {
+        Records::from_sequences(sequences, &options(length, 4)).unwrap().sha256().to_owned()
+    };
+    let base = hash(&[vec![1, 2], vec![3]], 8);
+    assert_eq!(base, hash(&[vec![1, 2], vec![3]], 8));
+    assert_ne!(base, hash(&[vec![1], vec![2, 3]], 8));
+    assert_ne!(base, hash(&[vec![1, 2], vec![4]], 8));
+    assert_ne!(base, hash(&[vec![1, 2], vec![3]], 3));
+}
+
+#[test]
+fn debug_shows_sizes_and_no_tokens() {
+    let records = Records::from_sequences(&[vec![271, 272, 273]], &options(8, 4)).unwrap();
+    let shown = format!("{records:?}");
+    assert!(shown.contains("1 chunks, 4 predicted tokens"), "{shown}");
+    assert!(!shown.replace(records.sha256(), "").contains("271"), "{shown}");
+}

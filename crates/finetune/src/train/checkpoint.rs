@@ -1,0 +1,136 @@
+//! A run's state as one safetensors file.
+//!
+//! Tensors `parameters`, `first_moment` and `second_moment`, flat in layout order; one metadata entry holds the step and
+//! the run's identity as JSON (one entry, because the order of several is not fixed, and equal states shall have equal
+//! bytes). Random streams derive from the seed and the step's number, so the step is all the random state there is.
+
+use std::collections::HashMap;
+
+use dp::{Purpose, SecretSeed};
+use rand::Rng;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::adamw::AdamW;
+use super::{TrainError, TrainingConfig};
+use crate::model::BaseModel;
+use crate::model::weights::{encode, finite_f32};
+use crate::records::Records;
+
+/// Raised when older checkpoints can no longer be read.
+const VERSION: u32 = 1;
+const METADATA_KEY: &str = "checkpoint";
+/// No step reaches this number, so the stream is read for nothing else.
+const SEED_CHECK_STEP: u64 = u64::MAX;
+
+/// What a checkpoint must have in common with the run that continues it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    model_sha256: String,
+    data_sha256: String,
+    /// The settings as JSON text, without `threads`.
+    config: String,
+    /// Tells whether the seed is the same, and nothing else about it: a hash of one of its streams.
+    seed_check: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Metadata {
+    version: u32,
+    step: u64,
+    #[serde(flatten)]
+    identity: Identity,
+}
+
+impl Identity {
+    pub(crate) fn new(
+        model: &BaseModel,
+        records: &Records,
+        config: &TrainingConfig,
+        seed: &SecretSeed,
+    ) -> Self {
+        Self {
+            model_sha256: model.sha256(),
+            data_sha256: records.sha256().to_owned(),
+            config: config_json(config),
+            seed_check: seed_check(seed),
+        }
+    }
+
+    fn difference(&self, other: &Self) -> Option<&'static str> {
+        let parts = [
+            ("model", &self.model_sha256, &other.model_sha256),
+            ("data file", &self.data_sha256, &other.data_sha256),
+            ("configuration", &self.config, &other.config),
+            ("secret seed", &self.seed_check, &other.seed_check),
+        ];
+        parts.into_iter().find(|(_, a, b)| a != b).map(|(name, _, _)| name)
+    }
+}
+
+fn config_json(config: &TrainingConfig) -> String {
+    let config = TrainingConfig { threads: 1, ..config.clone() };
+    // Serialising plain structs with string keys into memory has no way to fail.
+    serde_json::to_string(&config).expect("the configuration is plain data")
+}
+
+fn seed_check(seed: &SecretSeed) -> String {
+    let mut bytes = [0; 32];
+    seed.stream(Purpose::AdapterInit, SEED_CHECK_STEP).fill_bytes(&mut bytes);
+    crate::hex(&Sha256::digest(bytes))
+}
+
+/// The checkpoint's bytes; equal states give equal bytes.
+pub(crate) fn write(state: &AdamW, identity: &Identity) -> Vec<u8> {
+    let metadata = Metadata { version: VERSION, step: state.steps, identity: identity.clone() };
+    // Serialising plain structs with string keys into memory has no way to fail.
+    let metadata = serde_json::to_string(&metadata).expect("the metadata is plain data");
+    let parts = [
+        ("parameters", encode(&state.parameters, Dtype::F32)),
+        ("first_moment", encode(&state.first_moment, Dtype::F32)),
+        ("second_moment", encode(&state.second_moment, Dtype::F32)),
+    ];
+    let shape = vec![state.parameters.len()];
+    let views = parts.iter().map(|(name, bytes)| {
+        // The bytes were encoded from as many f32 values as the shape says.
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("the shape fits the bytes");
+        (*name, view)
+    });
+    let header = HashMap::from([(METADATA_KEY.to_owned(), metadata)]);
+    // Only a header above 100 MB fails, and this one has three tensors.
+    safetensors::serialize(views, Some(header)).expect("the header is small")
+}
+
+/// Reads a checkpoint of the run `identity` with `length` trained values.
+pub(crate) fn read(bytes: &[u8], identity: &Identity, length: usize) -> Result<AdamW, TrainError> {
+    let corrupt = |reason: String| TrainError::CorruptCheckpoint(reason);
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| corrupt(e.to_string()))?;
+    let text = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY));
+    let text = text.ok_or_else(|| corrupt("it has no checkpoint metadata".into()))?;
+    let metadata: Metadata = serde_json::from_str(text).map_err(|e| corrupt(e.to_string()))?;
+    if metadata.version != VERSION {
+        return Err(TrainError::CheckpointMismatch("version of this program"));
+    }
+    if let Some(difference) = metadata.identity.difference(identity) {
+        return Err(TrainError::CheckpointMismatch(difference));
+    }
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| corrupt(e.to_string()))?;
+    let values = |name: &str| {
+        let view = tensors.tensor(name).map_err(|e| corrupt(e.to_string()))?;
+        if view.shape() != [length] {
+            return Err(corrupt(format!("{name} has shape {:?} instead of [{length}]", view.shape())));
+        }
+        finite_f32(name, &view).map_err(|e| corrupt(e.to_string()))
+    };
+    Ok(AdamW {
+        parameters: values("parameters")?,
+        first_moment: values("first_moment")?,
+        second_moment: values("second_moment")?,
+        steps: metadata.step,
+    })
+}
+
+#[cfg(test)]
+#[path = "checkpoint_tests.rs"]
+mod tests;

@@ -1,0 +1,84 @@
+use super::*;
+use crate::fixtures::{TinyModel, random, random_records, seed};
+use crate::train::Privacy;
+use serde_json::json;
+
+fn config() -> TrainingConfig {
+    TrainingConfig::new(Privacy::NonPrivate { batch_size: 2, steps: 9 })
+}
+
+fn identity() -> Identity {
+    Identity::new(&TinyModel::new().load(), &random_records(5, 16), &config(), &seed(1))
+}
+
+fn state() -> AdamW {
+    AdamW {
+        parameters: random(1, 40, 1.0),
+        first_moment: random(2, 40, 1.0),
+        second_moment: random(3, 40, 1.0),
+        steps: 7,
+    }
+}
+
+fn mismatch(other: &Identity) -> &'static str {
+    match read(&write(&state(), &identity()), other, 40) {
+        Err(TrainError::CheckpointMismatch(what)) => what,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_checkpoint_is_read_back_bit_for_bit() {
+    let bytes = write(&state(), &identity());
+    assert_eq!(read(&bytes, &identity(), 40).unwrap(), state());
+    assert_eq!(write(&read(&bytes, &identity(), 40).unwrap(), &identity()), bytes);
+}
+
+#[test]
+fn each_difference_is_named() {
+    let model = TinyModel::new().load();
+    let records = random_records(5, 16);
+    let other_model = TinyModel::with(&json!({"rms_norm_eps": 1e-4})).load();
+    assert_eq!(mismatch(&Identity::new(&other_model, &records, &config(), &seed(1))), "model");
+    assert_eq!(mismatch(&Identity::new(&model, &random_records(6, 16), &config(), &seed(1))), "data file");
+    let other_config = TrainingConfig { weight_decay: 0.1, ..config() };
+    assert_eq!(mismatch(&Identity::new(&model, &records, &other_config, &seed(1))), "configuration");
+    assert_eq!(mismatch(&Identity::new(&model, &records, &config(), &seed(2))), "secret seed");
+}
+
+#[test]
+fn the_number_of_threads_may_differ() {
+    let config = TrainingConfig { threads: 8, ..config() };
+    let other = Identity::new(&TinyModel::new().load(), &random_records(5, 16), &config, &seed(1));
+    assert_eq!(other, identity());
+}
+
+#[test]
+fn the_seed_is_not_in_the_checkpoint() {
+    let bytes = write(&state(), &identity());
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(!bytes.windows(32).any(|window| window == [1u8; 32]));
+    assert!(!text.contains(&"01".repeat(32)));
+    // Nor the stream that the check is made of.
+    let mut stream = [0; 32];
+    seed(1).stream(Purpose::AdapterInit, SEED_CHECK_STEP).fill_bytes(&mut stream);
+    assert!(!text.contains(&crate::hex(&stream)));
+}
+
+#[test]
+fn damaged_checkpoints_are_refused() {
+    let bytes = write(&state(), &identity());
+    let corrupt = |bytes: &[u8], length| {
+        let error = read(bytes, &identity(), length).unwrap_err();
+        assert!(matches!(error, TrainError::CorruptCheckpoint(_)), "{error}");
+    };
+    for cut in [0, 4, 8, 60, bytes.len() - 481, bytes.len() - 1] {
+        corrupt(&bytes[..cut], 40);
+    }
+    corrupt(&bytes, 41);
+    let mut not_finite = state();
+    not_finite.second_moment[3] = f32::NAN;
+    corrupt(&write(&not_finite, &identity()), 40);
+    let model = TinyModel::new().files().weights.remove(0).1;
+    corrupt(&model, 40);
+}

@@ -1,0 +1,323 @@
+use super::*;
+use crate::fixtures::{TinyModel, options, random_records, seed};
+use crate::lora::{LoraConfig, TargetModule};
+use crate::model::ModelError;
+use crate::ops::matrix::squared_norm;
+use crate::records::Record;
+use crate::train::{LearningRate, Schedule};
+use dp::{Delta, DpSgdPlan, PlanParameters, PrivacyUnit};
+
+const RECORDS: usize = 12;
+
+fn plan(noise_multiplier: f64, expected_batch_size: usize, steps: u64) -> DpSgdPlan {
+    let delta = Delta::try_from(1e-5).unwrap();
+    let parameters = PlanParameters {
+        records: RECORDS,
+        expected_batch_size,
+        steps,
+        max_grad_norm: 0.5,
+        delta,
+        unit: PrivacyUnit::Line,
+    };
+    DpSgdPlan::with_noise_multiplier(parameters, noise_multiplier).unwrap()
+}
+
+fn config(privacy: Privacy, threads: usize) -> TrainingConfig {
+    TrainingConfig {
+        lora: LoraConfig {
+            rank: 2,
+            alpha: 5.0,
+            target_modules: vec![TargetModule::QProj, TargetModule::VProj],
+        },
+        learning_rate: LearningRate { peak: 1e-2, warmup_steps: 2, schedule: Schedule::Cosine },
+        weight_decay: 0.01,
+        max_length: 10,
+        max_chunks_per_record: 4,
+        threads,
+        privacy,
+    }
+}
+
+fn private(threads: usize) -> TrainingConfig {
+    config(Privacy::DpSgd(plan(0.8, 4, 6)), threads)
+}
+
+fn trainer(config: TrainingConfig) -> Trainer {
+    Trainer::new(TinyModel::new().load(), random_records(RECORDS, 10), config, seed(3)).unwrap()
+}
+
+fn resume(config: TrainingConfig, checkpoint: &[u8]) -> Result<Trainer, TrainError> {
+    Trainer::resume(TinyModel::new().load(), random_records(RECORDS, 10), config, seed(3), checkpoint)
+}
+
+fn run(trainer: &mut Trainer, steps: u64) {
+    (0..steps).for_each(|_| trainer.step().unwrap());
+}
+
+/// Checkpoint and adapter files at the end of a run.
+fn outcome(trainer: &Trainer) -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
+    (trainer.checkpoint(), trainer.adapter().to_files("base"))
+}
+
+#[test]
+fn a_resumed_run_is_bit_identical_to_one_that_never_stopped() {
+    let non_private = |threads| config(Privacy::NonPrivate { batch_size: 5, steps: 6 }, threads);
+    for settings in [private, non_private] {
+        let mut whole = trainer(settings(1));
+        run(&mut whole, 6);
+        for cut in [0, 1, 3, 6] {
+            let mut first = trainer(settings(1));
+            run(&mut first, cut);
+            let mut second = resume(settings(2), &first.checkpoint()).unwrap();
+            assert_eq!(second.completed_steps(), cut);
+            assert_eq!(second.checkpoint(), first.checkpoint());
+            run(&mut second, 6 - cut);
+            assert_eq!(outcome(&second), outcome(&whole), "cut after {cut}");
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let mut one = trainer(private(1));
+    run(&mut one, 6);
+    for threads in [2, 3, 7] {
+        let mut many = trainer(private(threads));
+        run(&mut many, 6);
+        assert_eq!(outcome(&many), outcome(&one), "{threads} threads");
+    }
+    let mut other =
+        Trainer::new(TinyModel::new().load(), random_records(RECORDS, 10), private(1), seed(4)).unwrap();
+    run(&mut other, 6);
+    assert_ne!(outcome(&other), outcome(&one), "another seed must differ");
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_refused() {
+    let checkpoint = trainer(private(1)).checkpoint();
+    let other = config(Privacy::DpSgd(plan(0.9, 4, 6)), 1);
+    assert!(matches!(resume(other, &checkpoint), Err(TrainError::CheckpointMismatch("configuration"))));
+    assert!(matches!(resume(private(1), &checkpoint[..50]), Err(TrainError::CorruptCheckpoint(_))));
+}
+
+/// Gives each record the gradient that a test asks for.
+struct Scripted<F>(F);
+
+impl<F: Fn(&Record) -> Result<f32, ModelError> + Send + Sync> GradientEngine for Scripted<F> {
+    fn set_parameters(&mut self, _: &[f32]) -> Result<(), ModelError> {
+        Ok(())
+    }
+
+    fn add_record_gradient(&self, record: &Record, gradient: &mut [f32]) -> Result<f64, ModelError> {
+        let value = (self.0)(record)?;
+        gradient.iter_mut().for_each(|g| *g += value);
+        Ok(f64::from(value))
+    }
+}
+
+fn scripted(
+    config: TrainingConfig,
+    script: impl Fn(&Record) -> Result<f32, ModelError> + Send + Sync + 'static,
+) -> Trainer {
+    let mut trainer = trainer(config);
+    trainer.engine = Box::new(Scripted(script));
+    trainer
+}
+
+#[test]
+fn the_sum_is_that_of_gradients_taken_one_at_a_time_and_clipped() {
+    let trainer = trainer(private(3));
+    let batch: Vec<usize> = (0..RECORDS).collect();
+    let (sum, _) = trainer.gradient_sum(&batch).unwrap();
+    let mut expected = vec![0.0f32; sum.len()];
+    let mut clipped = 0;
+    for &index in &batch {
+        let mut gradient = vec![0.0; sum.len()];
+        trainer.engine.add_record_gradient(trainer.records.get(index), &mut gradient).unwrap();
+        clipped += usize::from(squared_norm(&gradient).sqrt() > 0.5);
+        clip(&mut gradient, 0.5);
+        add_scaled(&mut expected, 1.0, &gradient);
+    }
+    assert_eq!(sum, expected);
+    assert!(clipped > 0, "no record was clipped, so this test shows little");
+}
+
+#[test]
+fn one_record_moves_the_sum_by_no_more_than_the_clipping_norm() {
+    for size in [1e-3f32, 1.0, 1e20, f32::INFINITY, f32::NAN] {
+        let trainer = scripted(private(1), move |_| Ok(size));
+        let (with, _) = trainer.gradient_sum(&[0]).unwrap();
+        let (without, _) = trainer.gradient_sum(&[]).unwrap();
+        assert!(squared_norm(&with).sqrt() <= 0.5, "gradient of {size}");
+        assert!(without.iter().all(|v| *v == 0.0));
+    }
+}
+
+#[test]
+fn the_noise_has_the_planned_deviation_and_is_divided_by_the_expected_batch_size() {
+    // Gradients of zero leave only the noise: its mean square is (noise_multiplier · C / expected batch size)².
+    let mut trainer = scripted(config(Privacy::DpSgd(plan(3.0, 4, 40)), 1), |_| Ok(0.0));
+    let count = trainer.state.parameters.len() as f64;
+    let (mut square, mut steps) = (0.0, 0.0);
+    for _ in 0..40 {
+        let before = trainer.state.first_moment.clone();
+        trainer.step().unwrap();
+        // AdamW's m ← 0.9·m + 0.1·g gives the gradient back.
+        let gradient = trainer.state.first_moment.iter().zip(&before).map(|(m, old)| (m - 0.9 * old) / 0.1);
+        square += gradient.map(|g| f64::from(g * g)).sum::<f64>();
+        steps += 1.0;
+    }
+    let found = (square / (count * steps)).sqrt();
+    let expected = 3.0 * 0.5 / 4.0;
+    // The deviation of n normal draws is within 5/√(2n) of the true one, relatively.
+    let tolerance = 5.0 / (2.0 * count * steps).sqrt();
+    assert!((found / expected - 1.0).abs() < tolerance, "{found} against {expected} ± {tolerance}");
+}
+
+#[test]
+fn an_empty_batch_adds_noise_and_counts_as_a_step() {
+    let mut trainer = trainer(config(Privacy::DpSgd(plan(0.8, 1, 40)), 1));
+    let empty = (0..40).find(|step| trainer.batch(*step).is_empty());
+    let empty = empty.expect("about a third of batches of mean size 1 are empty");
+    run(&mut trainer, empty);
+    let before = trainer.adapter();
+    trainer.step().unwrap();
+    assert_eq!(trainer.completed_steps(), empty + 1);
+    assert_ne!(trainer.adapter(), before);
+}
+
+#[test]
+fn the_realised_batch_size_divides_nothing() {
+    // Every record adds the same clipped vector, so a mean over the realised batch would be the same in every step.
+    let mut trainer = scripted(config(Privacy::DpSgd(plan(0.05, 4, 20)), 1), |_| Ok(1.0));
+    let count = trainer.state.parameters.len() as f64;
+    let unit = 0.5 / count.sqrt();
+    let mut sizes = std::collections::BTreeSet::new();
+    for step in 0..20 {
+        let before = trainer.state.first_moment.clone();
+        let size = trainer.batch(step).len();
+        trainer.step().unwrap();
+        let gradient = trainer.state.first_moment.iter().zip(&before).map(|(m, old)| (m - 0.9 * old) / 0.1);
+        // The noise of the mean over all coordinates is 0.05·0.5/4/√count, an eightieth of the step between sizes.
+        let mean = gradient.map(f64::from).sum::<f64>() / count;
+        assert!((mean - unit * size as f64 / 4.0).abs() < 0.1 * unit, "step {step}: {mean} for {size}");
+        sizes.insert(size);
+    }
+    assert!(sizes.len() > 3, "{sizes:?}");
+}
+
+#[test]
+fn private_mode_tells_no_loss_and_an_odd_record_does_not_stop_it() {
+    let mut odd = scripted(private(2), |record| Ok(if record.chunks().len() > 1 { f32::NAN } else { 1.0 }));
+    run(&mut odd, 6);
+    assert_eq!(odd.last_loss(), None);
+    assert!(matches!(odd.step(), Err(TrainError::Finished(6))));
+}
+
+#[test]
+fn epsilon_grows_to_that_of_the_plan() {
+    let mut trainer = trainer(private(1));
+    let mut spent = vec![trainer.epsilon_spent().unwrap()];
+    for _ in 0..6 {
+        trainer.step().unwrap();
+        spent.push(trainer.epsilon_spent().unwrap());
+    }
+    assert!(spent.is_sorted() && spent[0] == 0.0 && spent[6] > spent[1], "{spent:?}");
+    assert_eq!(spent[6], plan(0.8, 4, 6).epsilon());
+    let open = config(Privacy::NonPrivate { batch_size: 2, steps: 1 }, 1);
+    assert_eq!(self::trainer(open).epsilon_spent(), None);
+}
+
+#[test]
+fn a_failed_step_leaves_the_run_where_it_was() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let broken = Arc::new(AtomicBool::new(true));
+    let switch = Arc::clone(&broken);
+    let mut trainer = scripted(private(2), move |_| match switch.load(Ordering::Relaxed) {
+        true => Err(ModelError::SequenceTooLong { length: 2, limit: 1 }),
+        false => Ok(1.0),
+    });
+    let before = outcome(&trainer);
+    assert!(matches!(trainer.step(), Err(TrainError::Model(_))));
+    assert_eq!(outcome(&trainer), before);
+    broken.store(false, Ordering::Relaxed);
+    run(&mut trainer, 6);
+}
+
+#[test]
+fn divergence_without_privacy_is_an_error() {
+    let mut trainer = scripted(config(Privacy::NonPrivate { batch_size: 2, steps: 3 }, 1), |_| Ok(f32::NAN));
+    let before = outcome(&trainer);
+    assert!(matches!(trainer.step(), Err(TrainError::Diverged { step: 0 })));
+    assert_eq!(outcome(&trainer), before);
+}
+
+#[test]
+fn training_without_privacy_overfits_a_tiny_corpus() {
+    let mut settings = config(Privacy::NonPrivate { batch_size: RECORDS, steps: 60 }, 2);
+    settings.lora = LoraConfig { rank: 8, alpha: 16.0, target_modules: TargetModule::ALL.to_vec() };
+    settings.learning_rate = LearningRate { peak: 2e-2, warmup_steps: 0, schedule: Schedule::Constant };
+    let mut trainer = trainer(settings);
+    trainer.step().unwrap();
+    let first = trainer.last_loss().unwrap();
+    run(&mut trainer, 59);
+    let last = trainer.last_loss().unwrap();
+    assert!(last < 0.5 * first, "{first} fell to {last} only");
+    let model = TinyModel::new().load();
+    let adapter = trainer.adapter();
+    let evaluation = crate::evaluate(&model, Some(&adapter), &random_records(RECORDS, 10), 2).unwrap();
+    let base = crate::evaluate(&model, None, &random_records(RECORDS, 10), 2).unwrap();
+    assert!(evaluation.loss < 0.6 * base.loss, "{evaluation:?} {base:?}");
+}
+
+#[test]
+fn huge_noise_is_survived() {
+    let mut trainer = trainer(config(Privacy::DpSgd(plan(1e4, 4, 30)), 2));
+    run(&mut trainer, 30);
+    assert!(trainer.adapter().parameters().iter().all(|v| v.is_finite()));
+}
+
+#[test]
+fn every_record_comes_once_an_epoch_without_privacy() {
+    let trainer = trainer(config(Privacy::NonPrivate { batch_size: 5, steps: 12 }, 1));
+    let drawn: Vec<usize> = (0..12).flat_map(|step| trainer.batch(step)).collect();
+    assert_eq!(drawn.len(), 60);
+    for epoch in drawn.chunks(RECORDS) {
+        let mut sorted = epoch.to_vec();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..RECORDS).collect::<Vec<_>>());
+    }
+    assert_ne!(drawn[..RECORDS], drawn[RECORDS..2 * RECORDS]);
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused() {
+    let model = TinyModel::new().load();
+    let error = |records: Records, config: TrainingConfig| {
+        Trainer::new(model.clone(), records, config, seed(1)).err().unwrap()
+    };
+    let records = || random_records(RECORDS, 10);
+    assert!(matches!(
+        error(random_records(RECORDS + 1, 10), private(1)),
+        TrainError::PlanForOtherData { planned: 12, found: 13 }
+    ));
+    let mut paragraphs = options(10, 4);
+    paragraphs.unit = PrivacyUnit::Paragraph;
+    let paragraphs = Records::from_sequences(&vec![vec![1]; RECORDS], &paragraphs).unwrap();
+    assert!(matches!(error(paragraphs, private(1)), TrainError::PlanForOtherUnit { .. }));
+    assert!(matches!(
+        error(random_records(RECORDS, 20), private(1)),
+        TrainError::ChunkTooLong { max_length: 10, .. }
+    ));
+    let mut larger = options(10, 4);
+    larger.vocab_size = 1000;
+    let larger = Records::from_sequences(&vec![vec![300]; RECORDS], &larger).unwrap();
+    assert!(matches!(error(larger, private(1)), TrainError::TokenOutOfRange { token: 300, vocab_size: 300 }));
+    let mut no_rank = private(1);
+    no_rank.lora.rank = 0;
+    assert!(matches!(error(records(), no_rank), TrainError::Lora(_)));
+    assert!(matches!(
+        error(records(), TrainingConfig { threads: 0, ..private(1) }),
+        TrainError::Setting { .. }
+    ));
+}
