@@ -2,6 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use protocol::api::JobObject;
+use protocol::certificate::Certificate;
 
 /// A bar for `total` units of `what`, on stderr.
 pub(crate) fn bar(total: u64, what: &str) -> ProgressBar {
@@ -16,6 +17,20 @@ pub(crate) fn job_line(job: &JobObject) -> String {
     let p = &job.progress;
     let left = p.seconds_left().filter(|_| job.finished_at.is_none()).map(|s| format!(", about {} left", duration(s))).unwrap_or_default();
     format!("{status}: step {} of {}, {} records, ε {:.3} of {:.3} spent{left}", p.step, p.total_steps, p.records, p.epsilon_spent, p.epsilon_target)
+}
+
+/// What a certificate promises, a line for each of its two guarantees.
+pub(crate) fn certificate(certificate: &Certificate) -> String {
+    let t = &certificate.training;
+    let training = format!(
+        "training: ({:.4}, {:e})-DP for each record (add or remove one), DP-SGD, noise multiplier {:.4}, sampling rate {:.4}, {} steps, clipping norm {}, RDP accountant",
+        t.epsilon, t.delta, t.noise_multiplier, t.sampling_rate, t.steps, t.max_grad_norm,
+    );
+    let local = certificate.local.as_ref().map_or("text: not perturbed, the service saw it".to_owned(), |l| {
+        let (per_token, longest) = (l.epsilon_per_token, l.epsilon_of_longest_record);
+        format!("text: {per_token}-LDP for each token; at most {longest:.0} for the longest record ({} tokens)", l.max_tokens_in_a_record)
+    });
+    format!("{local}\n{training}")
 }
 
 /// Seconds in words.

@@ -6,10 +6,12 @@
 //! * [`hyperparameters`]: the `dp_lora` method's settings, validated once.
 //! * [`state`]: a job's durable state, and [`transition`], the one pure function that may change it.
 //! * [`message`]: the queue message that asks for one slice.
+//! * [`certificate`]: what a finished job guarantees, `privacy.json`.
 //!
 //! Invariant: builds for wasm32 and never depends on candle, tokio or the AWS SDK (checked by `cargo xtask test`).
 
 pub mod api;
+pub mod certificate;
 pub mod error;
 pub mod hyperparameters;
 pub mod id;

@@ -76,9 +76,9 @@ fn perturbed(args: &DemoArgs, model_dir: &Path, training: &[u8]) -> anyhow::Resu
 async fn start(args: &DemoArgs) -> anyhow::Result<Service> {
     let config = ServeConfig {
         port: 0,
-        s3_port: 0,
+        s3_port: None,
         data_dir: args.out.join("data"),
-        models_dir: args.models.clone(),
+        models_dir: Some(args.models.clone()),
         site_dir: None,
         worker_threads: edge::threads(None),
         slice_seconds: SLICE_SECONDS,
@@ -132,7 +132,7 @@ fn certificate(out: &Path, job: &JobObject) -> anyhow::Result<()> {
     let path = out.join("adapter/privacy.json");
     let certificate: Certificate = serde_json::from_slice(&edge::read(&path)?).context("privacy.json cannot be read")?;
     println!("6. The certificate says:");
-    println!("   {certificate}");
+    show::certificate(&certificate).lines().for_each(|line| println!("   {line}"));
     println!("Everything lies in {}: adapter/ (loads in peft), perturbed.dptok, data/ (the service's own). Job {}.", out.display(), job.id);
     Ok(())
 }

@@ -18,7 +18,7 @@ pub(crate) fn run(args: FinetuneArgs) -> anyhow::Result<()> {
     let folder = ModelFiles::from_dir(&args.model)?;
     let model = Arc::new(BaseModel::load(&folder)?);
     let records = records(&args, &settings, &folder, &model)?;
-    let config = config(&args, &settings, records.len())?;
+    let config = config(&args, &settings, &records)?;
     let mut trainer = Trainer::new(model, records, config, SecretSeed::from_bytes(edge::entropy()?))?;
     train(&mut trainer)?;
     let mut adapter = trainer.adapter().to_files(&model_name(&args.model));
@@ -55,9 +55,9 @@ fn records(args: &FinetuneArgs, settings: &DpLora, folder: &ModelFiles, model: &
     Ok(records)
 }
 
-fn config(args: &FinetuneArgs, settings: &DpLora, records: usize) -> anyhow::Result<TrainingConfig> {
-    let batch_size = (settings.batch_size as usize).min(records);
-    let steps = settings.duration.steps(records, batch_size);
+fn config(args: &FinetuneArgs, settings: &DpLora, records: &Records) -> anyhow::Result<TrainingConfig> {
+    let batch_size = (settings.batch_size as usize).min(records.len());
+    let steps = settings.duration.steps(records.len(), batch_size);
     let privacy = if args.non_private {
         Privacy::NonPrivate { batch_size, steps }
     } else {
@@ -74,15 +74,16 @@ fn config(args: &FinetuneArgs, settings: &DpLora, records: usize) -> anyhow::Res
     })
 }
 
-fn plan(settings: &DpLora, records: usize, expected_batch_size: usize, steps: u64) -> anyhow::Result<DpSgdPlan> {
+fn plan(settings: &DpLora, records: &Records, expected_batch_size: usize, steps: u64) -> anyhow::Result<DpSgdPlan> {
     Ok(DpSgdPlan::calibrate(PlanRequest {
-        records,
+        records: records.len(),
         expected_batch_size,
         steps,
         max_grad_norm: settings.max_grad_norm,
         target_epsilon: settings.epsilon,
-        delta: settings.delta.unwrap_or_else(|| dp::default_delta(records)),
-        unit: settings.privacy_unit,
+        delta: settings.delta.unwrap_or_else(|| dp::default_delta(records.len())),
+        // A file of perturbed tokens brings its own unit.
+        unit: records.unit(),
     })?)
 }
 

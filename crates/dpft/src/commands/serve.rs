@@ -12,9 +12,9 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
     }
     let config = ServeConfig {
         port: args.port,
-        s3_port: args.port + 1,
+        s3_port: None,
         data_dir: args.data_dir,
-        models_dir: args.models,
+        models_dir: Some(args.models),
         site_dir,
         worker_threads: edge::threads(args.threads),
         slice_seconds: args.slice_seconds,

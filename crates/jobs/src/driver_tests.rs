@@ -1,0 +1,270 @@
+use super::*;
+use crate::clock::ManualClock;
+use crate::job_store::Versioned;
+use crate::queue::{LocalQueue, LocalQueueConfig};
+use crate::runner::{SliceBudget, SliceError, SliceResult, SliceRunner};
+use crate::store::{MemoryStore, PutCondition};
+use crate::test_jobs::{self, CREATED, CountingRunner, Script, flawless};
+use bytes::Bytes;
+use protocol::keys;
+use protocol::state::Status;
+
+const LEASE: u64 = 60;
+const LIMITS: Limits = Limits {
+    lease_seconds: LEASE,
+    max_slices: 50,
+    max_receives: 3,
+    watch_interval: Duration::from_millis(1),
+};
+
+struct World {
+    store: Arc<MemoryStore>,
+    queue: Arc<LocalQueue>,
+    clock: Arc<ManualClock>,
+    context: DriverContext,
+    job: JobState,
+}
+
+impl World {
+    async fn new(runner: impl SliceRunner + 'static) -> Self {
+        let clock = Arc::new(ManualClock::new(CREATED));
+        let config = LocalQueueConfig { visibility_timeout: Duration::from_secs(2 * LEASE), max_receives: 3 };
+        let queue = Arc::new(LocalQueue::in_memory(config, clock.clone()));
+        let store = Arc::new(MemoryStore::new());
+        let context = DriverContext {
+            store: store.clone(),
+            queue: queue.clone(),
+            clock: clock.clone(),
+            runner: Arc::new(runner),
+            limits: LIMITS,
+        };
+        let job = test_jobs::queued(1);
+        JobStore::new(store.clone()).create(&job).await.unwrap();
+        Self { store, queue, clock, context, job }
+    }
+
+    async fn run(&self, slice: u64, receive_count: u32) -> Result<Outcome, DriverError> {
+        let attempt = Attempt { receive_count, deadline: Duration::from_secs(50) };
+        run_message(&self.context, &test_jobs::message(&self.job, slice), attempt).await
+    }
+
+    async fn state(&self) -> JobState {
+        let jobs = JobStore::new(self.store.clone());
+        let Versioned { value, .. } = jobs.load(&self.job.tenant, &self.job.id).await.unwrap();
+        value
+    }
+
+    async fn change(&self, change: Change) {
+        let jobs = JobStore::new(self.store.clone());
+        let apply = |state: &JobState| transition(state, change.clone(), self.clock.now());
+        jobs.update(&self.job.tenant, &self.job.id, apply).await.unwrap();
+    }
+
+    /// Slices that messages in the queue ask for.
+    fn asked_for(&self) -> Vec<u64> {
+        let bodies = std::iter::from_fn(|| self.queue.try_receive()).map(|delivery| delivery.body);
+        bodies.map(|body| serde_json::from_str::<SliceMessage>(&body).unwrap().slice).collect()
+    }
+
+    async fn checkpoints(&self) -> usize {
+        let keys = self.store.list("tenants/acme/jobs/", None, 100).await.unwrap().keys;
+        keys.iter().filter(|key| key.contains("checkpoint-")).count()
+    }
+}
+
+fn permanent() -> SliceError {
+    let error = ErrorObject { message: "Bad file.".into(), r#type: "x".into(), param: None, code: None };
+    SliceError::Permanent(error)
+}
+
+fn retryable() -> SliceError {
+    SliceError::Retryable("the disk is full".into())
+}
+
+#[tokio::test]
+async fn a_job_goes_from_slice_to_slice_to_its_results() {
+    let world = World::new(CountingRunner::steps(10, 4)).await;
+    assert_eq!(world.run(0, 1).await, Ok(Outcome::Continued));
+    assert_eq!(world.asked_for(), [1]);
+    assert_eq!(world.run(1, 1).await, Ok(Outcome::Continued));
+    assert_eq!(world.checkpoints().await, 1, "the old checkpoint is gone");
+    assert_eq!(world.run(2, 1).await, Ok(Outcome::Succeeded));
+    let state = world.state().await;
+    assert_eq!((state.status, state.lease.epoch, state.progress.step), (Status::Succeeded, 3, 10));
+    assert_eq!(world.checkpoints().await, 0);
+    let adapter = keys::adapter_file(&state.tenant, &state.id, 3, "adapter.txt");
+    assert_eq!(world.store.get(&adapter).await.unwrap().bytes, flawless(10));
+    assert_eq!(state.result_files.len(), 2);
+    assert_eq!(world.run(2, 2).await, Ok(Outcome::Finished));
+}
+
+#[tokio::test]
+async fn a_message_that_meets_a_live_lease_is_given_back() {
+    let world = World::new(CountingRunner::steps(10, 4)).await;
+    world.change(Change::Acquire { slice: 0, until: CREATED + LEASE }).await;
+    assert_eq!(world.run(0, 1).await, Err(DriverError::Busy { until: CREATED + LEASE }));
+    world.clock.advance(Duration::from_secs(LEASE));
+    assert_eq!(world.run(0, 2).await, Ok(Outcome::Continued), "its holder died, so it runs now");
+}
+
+#[tokio::test]
+async fn a_stale_message_asks_for_the_next_slice_only_if_that_may_be_missing() {
+    let world = World::new(CountingRunner::steps(10, 4)).await;
+    world.run(0, 1).await.unwrap();
+    assert_eq!(world.asked_for(), [1]);
+    assert_eq!(world.run(0, 1).await, Ok(Outcome::Stale { resent: false }), "a duplicate");
+    assert_eq!(world.run(0, 2).await, Ok(Outcome::Stale { resent: true }), "a redelivery");
+    assert_eq!(world.asked_for(), [1]);
+    world.change(Change::Acquire { slice: 1, until: CREATED + LEASE }).await;
+    assert_eq!(world.run(0, 2).await, Ok(Outcome::Stale { resent: false }), "somebody works on slice 1");
+    assert!(world.asked_for().is_empty());
+}
+
+#[tokio::test]
+async fn messages_for_nothing_are_dropped() {
+    let world = World::new(CountingRunner::steps(10, 4)).await;
+    assert_eq!(world.run(7, 1).await, Ok(Outcome::Dropped), "a slice that is not due");
+    world.store.delete(&keys::job_state(&world.job.tenant, &world.job.id)).await.unwrap();
+    assert_eq!(world.run(0, 1).await, Ok(Outcome::Dropped), "a job that was deleted");
+    let dead = settle_dead_letter(&world.context, &test_jobs::message(&world.job, 0)).await;
+    assert_eq!(dead, Ok(Outcome::Dropped));
+}
+
+#[tokio::test]
+async fn an_error_that_may_pass_gives_the_lease_back_and_the_last_one_fails_the_job() {
+    let world = World::new(CountingRunner::new(10, || Script::Fail(retryable()))).await;
+    for receive_count in 1..=2 {
+        let answer = world.run(0, receive_count).await;
+        assert_eq!(answer, Err(DriverError::Slice("the disk is full".into())));
+        let state = world.state().await;
+        assert_eq!((state.status, state.lease.expires_at), (Status::Running, None));
+    }
+    assert_eq!(world.run(0, 3).await, Ok(Outcome::Failed));
+    let state = world.state().await;
+    assert_eq!(state.status, Status::Failed);
+    let error = state.error.unwrap();
+    assert_eq!(error.code.as_deref(), Some("internal_error"));
+    assert!(!error.message.contains("disk"), "the owner is not shown our innards");
+}
+
+#[tokio::test]
+async fn an_error_that_cannot_pass_fails_the_job_at_once() {
+    let world = World::new(CountingRunner::new(10, || Script::Fail(permanent()))).await;
+    assert_eq!(world.run(0, 1).await, Ok(Outcome::Failed));
+    let state = world.state().await;
+    assert_eq!((state.status, state.error.unwrap().message.as_str()), (Status::Failed, "Bad file."));
+}
+
+#[tokio::test]
+async fn a_job_cannot_have_more_slices_than_allowed() {
+    let world = World::new(CountingRunner::steps(1_000, 1)).await;
+    for slice in 0..49 {
+        assert_eq!(world.run(slice, 1).await, Ok(Outcome::Continued), "slice {slice}");
+    }
+    assert_eq!(world.run(49, 1).await, Ok(Outcome::Failed));
+    let state = world.state().await;
+    assert_eq!(state.error.unwrap().code.as_deref(), Some("job_too_long"));
+    assert_eq!(world.checkpoints().await, 0, "a failed job leaves no checkpoint");
+}
+
+#[tokio::test]
+async fn a_damaged_checkpoint_is_not_trained_on() {
+    let world = World::new(CountingRunner::steps(10, 4)).await;
+    world.run(0, 1).await.unwrap();
+    let key = world.state().await.checkpoint.unwrap().key;
+    world.store.put(&key, Bytes::from_static(b"0\n"), PutCondition::Always).await.unwrap();
+    assert!(matches!(world.run(1, 1).await, Err(DriverError::Slice(_))));
+    world.store.delete(&key).await.unwrap();
+    assert!(matches!(world.run(1, 2).await, Err(DriverError::Store(StoreError::NotFound { .. }))));
+    assert_eq!(world.state().await.progress.step, 4);
+}
+
+#[tokio::test]
+async fn numbers_that_json_cannot_hold_never_reach_the_state() {
+    struct Infinite;
+    #[async_trait::async_trait]
+    impl SliceRunner for Infinite {
+        async fn run(
+            &self,
+            _: &JobState,
+            _: Option<Bytes>,
+            _: SliceBudget,
+        ) -> Result<SliceResult, SliceError> {
+            let progress = protocol::state::Progress { epsilon_spent: f64::INFINITY, ..Default::default() };
+            Ok(SliceResult::Paused { checkpoint: vec![], progress })
+        }
+    }
+    let world = World::new(Infinite).await;
+    assert!(matches!(world.run(0, 1).await, Err(DriverError::Slice(_))));
+    assert_eq!(world.state().await.status, Status::Running, "the state can still be read");
+}
+
+/// Trains until it is told to stop.
+struct Endless;
+
+#[async_trait::async_trait]
+impl SliceRunner for Endless {
+    async fn run(
+        &self,
+        job: &JobState,
+        _: Option<Bytes>,
+        budget: SliceBudget,
+    ) -> Result<SliceResult, SliceError> {
+        while !budget.stop.is_raised() {
+            tokio::task::yield_now().await;
+        }
+        Ok(SliceResult::Paused { checkpoint: b"0\n".to_vec(), progress: job.progress.clone() })
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_job_stops_its_running_slice_and_leaves_nothing() {
+    let world = World::new(Endless).await;
+    let (outcome, ()) = tokio::join!(world.run(0, 1), async {
+        while world.state().await.status != Status::Running {
+            tokio::task::yield_now().await;
+        }
+        world.change(Change::Cancel).await;
+    });
+    assert_eq!(outcome, Ok(Outcome::Finished));
+    assert_eq!(world.state().await.status, Status::Cancelled);
+    assert_eq!((world.checkpoints().await, world.asked_for().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_worker_that_was_overtaken_stops_and_changes_nothing() {
+    let world = World::new(Endless).await;
+    let (outcome, ()) = tokio::join!(world.run(0, 1), async {
+        while world.state().await.status != Status::Running {
+            tokio::task::yield_now().await;
+        }
+        world.clock.advance(Duration::from_secs(LEASE));
+        world.change(Change::Acquire { slice: 0, until: CREATED + 3 * LEASE }).await;
+    });
+    assert_eq!(outcome, Err(DriverError::Fenced));
+    let state = world.state().await;
+    assert_eq!((state.lease.epoch, state.next_slice), (2, 0));
+    assert!(state.lease.is_live(world.clock.now()), "the successor keeps its lease");
+}
+
+#[tokio::test]
+async fn a_dead_letter_fails_its_job_unless_that_goes_on_without_it() {
+    let world = World::new(CountingRunner::steps(10, 4)).await;
+    let settle =
+        async |slice| settle_dead_letter(&world.context, &test_jobs::message(&world.job, slice)).await;
+    world.run(0, 1).await.unwrap();
+    world.asked_for();
+    assert_eq!(settle(0).await, Ok(Outcome::Stale { resent: true }), "the next slice may have no message");
+    assert_eq!(world.asked_for(), [1]);
+    world.change(Change::Acquire { slice: 1, until: CREATED + LEASE }).await;
+    assert_eq!(settle(0).await, Ok(Outcome::Stale { resent: false }));
+    assert_eq!(
+        settle(1).await,
+        Err(DriverError::Busy { until: CREATED + LEASE }),
+        "somebody still works on it"
+    );
+    world.clock.advance(Duration::from_secs(LEASE));
+    assert_eq!(settle(1).await, Ok(Outcome::Failed));
+    assert_eq!(world.state().await.status, Status::Failed);
+    assert_eq!(settle(1).await, Ok(Outcome::Finished));
+}

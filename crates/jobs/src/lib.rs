@@ -1,0 +1,33 @@
+//! Durable jobs: object store, queue, leases and the slice driver.
+//!
+//! * [`store`]: the [`Store`] trait with S3 and an in-memory double behind it; [`queue`]: the [`Queue`] trait with SQS and an in-process
+//!   queue that survives a restart; [`clock`]: where time comes from.
+//! * [`job_store`]: a job's state under compare-and-swap, and [`lease`], the right to run its next slice.
+//! * [`runner`]: what a trainer must offer, and [`driver`], which turns one queue message into one committed slice.
+//!
+//! Invariant: a job's state is only ever written through [`JobStore`], hence through `protocol::transition` and a conditional put.
+
+pub mod clock;
+pub mod driver;
+#[cfg(test)]
+mod histories;
+pub mod job_store;
+pub mod lease;
+pub mod queue;
+mod results;
+pub mod runner;
+mod slice;
+pub mod store;
+#[cfg(test)]
+mod test_jobs;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use driver::{Attempt, DriverContext, DriverError, Limits, Outcome, run_message, settle_dead_letter};
+pub use job_store::{JobStore, JobStoreError, Versioned};
+pub use queue::{Delivery, LocalQueue, LocalQueueConfig, Queue, QueueError, SqsQueue};
+pub use runner::{SliceBudget, SliceError, SliceResult, SliceRunner, StopFlag};
+#[cfg(any(test, feature = "test-support"))]
+pub use store::{FailingStore, FaultPlan, conformance};
+pub use store::{
+    Listing, MemoryStore, Object, ObjectMeta, PutCondition, PutTerms, S3Store, Store, StoreError,
+};

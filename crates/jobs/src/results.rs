@@ -1,0 +1,99 @@
+//! What a job leaves behind: the adapter's files, as objects that the owner can list and download.
+
+use crate::job_store::{JobStore, JobStoreError};
+use crate::slice::sha256;
+use crate::store::{PutCondition, Store, StoreError};
+use bytes::Bytes;
+use protocol::api::{FileMeta, PURPOSE_RESULTS};
+use protocol::id::{FileId, Filename, JobId, TenantId};
+use protocol::keys;
+use protocol::state::{JobState, Status};
+
+/// Keys looked at in one go when tidying up; a job leaves far fewer.
+const PAGE: usize = 1000;
+
+/// Writes `files` under the job's present epoch and then their metadata, and returns their ids in order. Doing it again under the same epoch
+/// gives the same ids.
+///
+/// # Errors
+/// Store errors; what was written by then is referred to by nothing.
+pub(crate) async fn write(
+    store: &dyn Store,
+    job: &JobState,
+    files: Vec<(String, Vec<u8>)>,
+    now: u64,
+) -> Result<Vec<FileId>, StoreError> {
+    let mut metas = Vec::with_capacity(files.len());
+    for (name, bytes) in files {
+        let Ok(filename) = Filename::parse(&name) else {
+            // The trainer names its files itself; a bad name is its bug, and the owner must not get half a folder.
+            return Err(StoreError::Unavailable {
+                operation: "write a result",
+                reason: "its name is not valid".into(),
+            });
+        };
+        let meta = FileMeta {
+            id: file_id(&job.id, job.lease.epoch, &name),
+            filename,
+            bytes: bytes.len() as u64,
+            sha256: sha256(&bytes),
+            purpose: PURPOSE_RESULTS.into(),
+            created_at: now,
+            content_key: keys::adapter_file(&job.tenant, &job.id, job.lease.epoch, &name),
+        };
+        store.put(&meta.content_key, Bytes::from(bytes), PutCondition::Always).await?;
+        metas.push(meta);
+    }
+    let mut ids = Vec::with_capacity(metas.len());
+    for meta in metas {
+        // A struct of plain strings and numbers always serialises.
+        let bytes = serde_json::to_vec(&meta).expect("file metadata is plain data");
+        store.put(&keys::file_meta(&job.tenant, &meta.id), Bytes::from(bytes), PutCondition::Always).await?;
+        ids.push(meta.id);
+    }
+    Ok(ids)
+}
+
+/// The id of a result. It holds the epoch, so that a fenced worker never touches its successor's files.
+fn file_id(job: &JobId, epoch: u64, name: &str) -> FileId {
+    FileId::derived(&[job.as_str(), &epoch.to_string(), name])
+}
+
+/// Deletes what a job that is over no longer needs: its checkpoints, and all results but those it succeeded with. Failures are logged: nothing
+/// refers to what stays.
+pub(crate) async fn tidy(store: &dyn Store, jobs: &JobStore, tenant: &TenantId, job: &JobId) {
+    let tidied = match jobs.load(tenant, job).await {
+        Ok(stored) if stored.value.status.is_final() => delete_leftovers(store, &stored.value).await,
+        Ok(_) | Err(JobStoreError::Missing) => Ok(()),
+        Err(error) => return tracing::warn!(%job, %error, "a job that is over could not be tidied up"),
+    };
+    if let Err(error) = tidied {
+        tracing::warn!(%job, %error, "what a job left behind could not be deleted");
+    }
+}
+
+async fn delete_leftovers(store: &dyn Store, job: &JobState) -> Result<(), StoreError> {
+    // Nobody takes the lease of a finished job, so the present epoch is the one that succeeded.
+    let kept = (job.status == Status::Succeeded).then_some(job.lease.epoch);
+    let folder = format!("{}{}/", keys::jobs_prefix(&job.tenant), job.id);
+    for key in store.list(&folder, None, PAGE).await?.keys {
+        let name = &key[folder.len()..];
+        if let Some((epoch, file)) = adapter_part(name).filter(|(epoch, _)| Some(*epoch) != kept) {
+            store.delete(&keys::file_meta(&job.tenant, &file_id(&job.id, epoch, file))).await?;
+            store.delete(&key).await?;
+        } else if name.starts_with("checkpoint-") {
+            store.delete(&key).await?;
+        }
+    }
+    Ok(())
+}
+
+/// `adapter-3/README.md` → 3, `README.md`.
+fn adapter_part(name: &str) -> Option<(u64, &str)> {
+    let (epoch, file) = name.strip_prefix("adapter-")?.split_once('/')?;
+    Some((epoch.parse().ok()?, file))
+}
+
+#[cfg(test)]
+#[path = "results_tests.rs"]
+mod tests;

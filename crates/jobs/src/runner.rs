@@ -1,0 +1,75 @@
+//! What the driver asks of a trainer: run one slice of a job, from its last checkpoint to a new one or to the end.
+
+use bytes::Bytes;
+use protocol::error::ErrorObject;
+use protocol::state::{JobState, Progress};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long a slice may take.
+#[derive(Debug, Clone)]
+pub struct SliceBudget {
+    /// When the runner must have returned, on the clock's monotonic time.
+    pub deadline: Duration,
+    /// Raised when the job was cancelled, failed or taken over: whatever the slice still does is thrown away.
+    pub stop: StopFlag,
+}
+
+/// A flag that is raised once, shared between the driver and the runner's threads.
+#[derive(Debug, Clone, Default)]
+pub struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    /// Raises the flag.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// True once it was raised.
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How a slice ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SliceResult {
+    /// More steps remain. A slice makes at least one step, unless it was stopped.
+    Paused {
+        /// From where the next slice goes on.
+        checkpoint: Vec<u8>,
+        /// How far the job is.
+        progress: Progress,
+    },
+    /// All steps are done.
+    Finished {
+        /// The adapter folder, as names and contents.
+        files: Vec<(String, Vec<u8>)>,
+        /// Final progress.
+        progress: Progress,
+    },
+}
+
+/// Why a slice failed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SliceError {
+    /// The job can never succeed; its owner must change something.
+    #[error("{}", .0.message)]
+    Permanent(ErrorObject),
+    /// Trying again may help. The text goes to the log, so it holds no user text.
+    #[error("{0}")]
+    Retryable(String),
+}
+
+/// Runs slices.
+#[async_trait::async_trait]
+pub trait SliceRunner: Send + Sync {
+    /// Runs `job` on from `checkpoint` (none: from the beginning) within `budget`. The same job and checkpoint must release the same noise again.
+    async fn run(
+        &self,
+        job: &JobState,
+        checkpoint: Option<Bytes>,
+        budget: SliceBudget,
+    ) -> Result<SliceResult, SliceError>;
+}

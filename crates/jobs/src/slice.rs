@@ -1,0 +1,243 @@
+//! One slice under a lease: run it, store what it made, commit. The order of the writes is the driver's; see [`crate::driver`].
+
+use crate::driver::{Attempt, DriverContext, DriverError, Outcome, kept_failing};
+use crate::job_store::{JobStore, JobStoreError};
+use crate::results;
+use crate::runner::{SliceBudget, SliceError, SliceResult, StopFlag};
+use crate::store::{PutCondition, StoreError};
+use bytes::Bytes;
+use protocol::error::ErrorObject;
+use protocol::keys;
+use protocol::message::SliceMessage;
+use protocol::state::{CheckpointRef, JobState, Progress};
+use protocol::transition::{Change, Refusal, transition};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+
+/// A slice whose lease is held.
+pub(crate) struct Slice<'a> {
+    context: &'a DriverContext,
+    jobs: &'a JobStore,
+    /// The job as it was when the lease was taken.
+    job: JobState,
+}
+
+/// How a slice goes wrong.
+enum Failure {
+    /// The job can never succeed.
+    Permanent(ErrorObject),
+    /// It may go better next time.
+    Passing(DriverError),
+    /// The lease is gone or the job over: there is nothing left to give back.
+    Lost(JobStoreError),
+}
+
+impl From<JobStoreError> for Failure {
+    fn from(error: JobStoreError) -> Self {
+        match error {
+            JobStoreError::Refused(Refusal::Finished | Refusal::Fenced { .. }) | JobStoreError::Missing => {
+                Self::Lost(error)
+            }
+            other => Self::Passing(DriverError::Jobs(other)),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Passing(DriverError::Store(error))
+    }
+}
+
+impl From<SliceError> for Failure {
+    fn from(error: SliceError) -> Self {
+        match error {
+            SliceError::Permanent(error) => Self::Permanent(error),
+            SliceError::Retryable(reason) => Self::Passing(DriverError::Slice(reason)),
+        }
+    }
+}
+
+impl<'a> Slice<'a> {
+    pub(crate) fn new(context: &'a DriverContext, jobs: &'a JobStore, job: JobState) -> Self {
+        Self { context, jobs, job }
+    }
+
+    /// Runs and commits the slice; a failure gives the lease back or ends the job.
+    pub(crate) async fn drive(&self, attempt: Attempt) -> Result<Outcome, DriverError> {
+        let committed = match self.run(attempt.deadline).await {
+            Ok(SliceResult::Paused { checkpoint, progress }) => self.commit(checkpoint, progress).await,
+            Ok(SliceResult::Finished { files, progress }) => self.succeed(files, progress).await,
+            Err(failure) => Err(failure),
+        };
+        match committed {
+            Ok(outcome) => Ok(outcome),
+            Err(Failure::Lost(JobStoreError::Refused(Refusal::Fenced { .. }))) => Err(DriverError::Fenced),
+            Err(Failure::Lost(_)) => {
+                self.tidy().await;
+                Ok(Outcome::Finished)
+            }
+            Err(Failure::Permanent(error)) => self.fail(error).await,
+            Err(Failure::Passing(error)) => self.give_up(attempt, error).await,
+        }
+    }
+
+    fn epoch(&self) -> u64 {
+        self.job.lease.epoch
+    }
+
+    async fn run(&self, deadline: Duration) -> Result<SliceResult, Failure> {
+        let checkpoint = self.checkpoint().await?;
+        let stop = StopFlag::default();
+        let budget = SliceBudget { deadline, stop: stop.clone() };
+        let result = tokio::select! {
+            result = self.context.runner.run(&self.job, checkpoint, budget) => result,
+            never = self.watch(&stop) => match never {},
+        };
+        if stop.is_raised() {
+            // Asking again says why: the job is over, gone, or another worker's.
+            self.still_ours().await?;
+        }
+        let result = result?;
+        match &result {
+            SliceResult::Paused { progress, .. } | SliceResult::Finished { progress, .. }
+                if is_finite(progress) =>
+            {
+                Ok(result)
+            }
+            _ => Err(Failure::Passing(DriverError::Slice(
+                "its progress holds a number that is not finite".into(),
+            ))),
+        }
+    }
+
+    /// The checkpoint to start from, checked against its hash.
+    async fn checkpoint(&self) -> Result<Option<Bytes>, Failure> {
+        let Some(reference) = &self.job.checkpoint else { return Ok(None) };
+        let bytes = self.context.store.get(&reference.key).await?.bytes;
+        if sha256(&bytes) == reference.sha256 {
+            return Ok(Some(bytes));
+        }
+        Err(Failure::Passing(DriverError::Slice("the checkpoint does not have its hash".into())))
+    }
+
+    /// Raises the flag when the slice has become pointless; never returns.
+    async fn watch(&self, stop: &StopFlag) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(self.context.limits.watch_interval).await;
+            if matches!(self.still_ours().await, Err(Failure::Lost(_))) {
+                stop.raise();
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    async fn still_ours(&self) -> Result<(), Failure> {
+        let state = self.jobs.load(&self.job.tenant, &self.job.id).await?.value;
+        let (epoch, current) = (self.epoch(), state.lease.epoch);
+        match state.status.is_final() {
+            true => Err(JobStoreError::Refused(Refusal::Finished).into()),
+            false if epoch != current => {
+                Err(JobStoreError::Refused(Refusal::Fenced { epoch, current }).into())
+            }
+            false => Ok(()),
+        }
+    }
+
+    async fn commit(&self, checkpoint: Vec<u8>, progress: Progress) -> Result<Outcome, Failure> {
+        if self.job.next_slice + 1 >= self.context.limits.max_slices {
+            return Err(Failure::Permanent(too_long()));
+        }
+        let (tenant, job, store) = (&self.job.tenant, &self.job.id, &self.context.store);
+        let key = keys::checkpoint(tenant, job, self.epoch(), progress.step);
+        let reference = CheckpointRef { key, step: progress.step, sha256: sha256(&checkpoint) };
+        store.put(&reference.key, Bytes::from(checkpoint), PutCondition::Always).await?;
+        self.change(Change::Commit { epoch: self.epoch(), checkpoint: reference, progress }).await?;
+        let slice = self.job.next_slice + 1;
+        let next = SliceMessage { tenant: tenant.clone(), job: job.clone(), slice };
+        self.context
+            .queue
+            .send(&next, Duration::ZERO)
+            .await
+            .map_err(|error| Failure::Passing(error.into()))?;
+        if let Some(old) = &self.job.checkpoint {
+            // What stays behind is removed when the job ends.
+            if let Err(error) = store.delete(&old.key).await {
+                tracing::warn!(%job, %error, "an old checkpoint could not be deleted");
+            }
+        }
+        Ok(Outcome::Continued)
+    }
+
+    async fn succeed(&self, files: Vec<(String, Vec<u8>)>, progress: Progress) -> Result<Outcome, Failure> {
+        // A worker that was overtaken would only leave files behind that nobody refers to.
+        self.still_ours().await?;
+        let (store, now) = (&*self.context.store, self.context.clock.now());
+        let result_files = results::write(store, &self.job, files, now).await?;
+        self.change(Change::Succeed { epoch: self.epoch(), result_files, progress }).await?;
+        self.tidy().await;
+        Ok(Outcome::Succeeded)
+    }
+
+    async fn fail(&self, error: ErrorObject) -> Result<Outcome, DriverError> {
+        match self.change(Change::Fail { epoch: Some(self.epoch()), error }).await {
+            Ok(()) => {
+                self.tidy().await;
+                Ok(Outcome::Failed)
+            }
+            Err(JobStoreError::Refused(Refusal::Finished)) | Err(JobStoreError::Missing) => {
+                Ok(Outcome::Finished)
+            }
+            Err(JobStoreError::Refused(Refusal::Fenced { .. })) => Err(DriverError::Fenced),
+            Err(error) => Err(DriverError::Jobs(error)),
+        }
+    }
+
+    /// Gives the lease back so that the redelivered message can take it, or ends the job if this was the last delivery.
+    async fn give_up(&self, attempt: Attempt, error: DriverError) -> Result<Outcome, DriverError> {
+        let job = &self.job.id;
+        tracing::warn!(%job, slice = self.job.next_slice, attempt.receive_count, %error, "a slice failed");
+        // Once committed, the slice itself is done; its message must come again, or be settled as a dead letter, to send the next.
+        let committed = matches!(error, DriverError::Queue(_));
+        if !committed && attempt.receive_count >= self.context.limits.max_receives {
+            return self.fail(kept_failing()).await;
+        }
+        if !committed && let Err(error) = self.change(Change::Release { epoch: self.epoch() }).await {
+            // No harm: the lease runs out before the message comes again.
+            tracing::warn!(%job, %error, "a lease could not be given back");
+        }
+        Err(error)
+    }
+
+    async fn tidy(&self) {
+        results::tidy(&*self.context.store, self.jobs, &self.job.tenant, &self.job.id).await;
+    }
+
+    async fn change(&self, change: Change) -> Result<(), JobStoreError> {
+        let now = self.context.clock.now();
+        let apply = |state: &JobState| transition(state, change.clone(), now);
+        self.jobs.update(&self.job.tenant, &self.job.id, apply).await.map(|_| ())
+    }
+}
+
+fn too_long() -> ErrorObject {
+    ErrorObject {
+        message: "The job took more slices than one job may have. Ask for fewer steps, a smaller batch or a smaller model.".into(),
+        r#type: "invalid_request_error".into(),
+        param: Some("steps".into()),
+        code: Some("job_too_long".into()),
+    }
+}
+
+/// JSON has no infinity: such a number would be stored as null, and the state could not be read back.
+fn is_finite(progress: &Progress) -> bool {
+    let Progress { epsilon_spent, epsilon_target, delta, noise_multiplier, seconds_trained, .. } = progress;
+    [epsilon_spent, epsilon_target, delta, noise_multiplier, seconds_trained]
+        .iter()
+        .all(|number| number.is_finite())
+}
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}

@@ -1,0 +1,96 @@
+use super::*;
+
+#[test]
+fn a_download_name_cannot_break_out_of_the_header() {
+    assert_eq!(
+        attachment("adapter_model.safetensors"),
+        "attachment; filename*=UTF-8''adapter_model.safetensors"
+    );
+    let nasty = attachment("a\"b\r\nx: y; é.txt");
+    assert_eq!(nasty, "attachment; filename*=UTF-8''a%22b%0D%0Ax%3A%20y%3B%20%C3%A9.txt");
+}
+
+fn terms(sha256: &str) -> PutTerms {
+    PutTerms {
+        bytes: 3,
+        sha256: sha256.into(),
+        content_type: "text/plain".into(),
+        valid: Duration::from_secs(60),
+        now: 1_000,
+    }
+}
+
+#[test]
+fn the_checksum_is_given_in_base64_and_nonsense_is_refused() {
+    // printf abc | openssl dgst -sha256 -binary | base64
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(checksum_base64(&terms(abc)).unwrap(), "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+    for bad in ["", "ba78", &abc[..63], &format!("{abc}00"), &abc.replace('b', "g")] {
+        assert!(matches!(checksum_base64(&terms(bad)), Err(StoreError::Unsignable { .. })), "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_memory_store_conforms() {
+    conformance::run(std::sync::Arc::new(MemoryStore::new()), "suite/").await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "exactly one racer wins")]
+async fn the_suite_notices_a_store_that_ignores_conditions() {
+    /// Ignores the condition of a put under a `race` key.
+    struct Careless(MemoryStore);
+    #[async_trait::async_trait]
+    impl Store for Careless {
+        async fn get(&self, key: &str) -> Result<Object, StoreError> {
+            self.0.get(key).await
+        }
+        async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError> {
+            self.0.head(key).await
+        }
+        async fn put(&self, key: &str, bytes: Bytes, condition: PutCondition) -> Result<String, StoreError> {
+            let condition = if key.contains("race") { PutCondition::Always } else { condition };
+            self.0.put(key, bytes, condition).await
+        }
+        async fn delete(&self, key: &str) -> Result<(), StoreError> {
+            self.0.delete(key).await
+        }
+        async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listing, StoreError> {
+            self.0.list(prefix, after, limit).await
+        }
+        async fn presign_get(
+            &self,
+            key: &str,
+            valid: Duration,
+            name: Option<&str>,
+        ) -> Result<String, StoreError> {
+            self.0.presign_get(key, valid, name).await
+        }
+        async fn presign_put(&self, key: &str, terms: &PutTerms) -> Result<PresignedPut, StoreError> {
+            self.0.presign_put(key, terms).await
+        }
+    }
+    conformance::run(std::sync::Arc::new(Careless(MemoryStore::new())), "suite/").await;
+}
+
+#[tokio::test]
+async fn faults_come_as_planned_and_a_lost_answer_is_a_landed_put() {
+    let plan = FaultPlan { seed: 1, before_per_mille: 300, after_per_mille: 300 };
+    let store = FailingStore::new(MemoryStore::new(), plan);
+    let (mut fine, mut lost, mut failed) = (0, 0, 0);
+    for i in 0..1000 {
+        let key = format!("key-{i}");
+        let answer = store.put(&key, Bytes::new(), PutCondition::Always).await;
+        match (answer, store.inner().get(&key).await) {
+            (Ok(_), Ok(_)) => fine += 1,
+            (Err(_), Ok(_)) => lost += 1,
+            (Err(_), Err(_)) => failed += 1,
+            (Ok(_), Err(_)) => panic!("an accepted put must be there"),
+        }
+    }
+    // Binomial with p = 0.4 and 0.3 of 1000: five standard deviations are under 80.
+    assert!(
+        (320..480).contains(&fine) && (220..380).contains(&lost) && (220..380).contains(&failed),
+        "{fine} {lost} {failed}"
+    );
+}

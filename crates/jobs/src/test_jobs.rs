@@ -1,0 +1,87 @@
+//! Jobs, and a trainer that only counts, for tests.
+
+use crate::runner::{SliceBudget, SliceError, SliceResult, SliceRunner};
+use bytes::Bytes;
+use protocol::hyperparameters::DpLoraRequest;
+use protocol::id::{FileId, JobId, ModelId, TenantId};
+use protocol::message::SliceMessage;
+use protocol::state::{JobSpec, JobState, Progress};
+use std::sync::Mutex;
+
+/// When the jobs were created.
+pub(crate) const CREATED: u64 = 1_790_000_000;
+
+/// A queued job whose name comes from `number`.
+pub(crate) fn queued(number: u8) -> JobState {
+    let spec = JobSpec {
+        model: ModelId::parse("demo").unwrap(),
+        training_file: FileId::from_entropy([1; 12]),
+        suffix: None,
+        dp_lora: DpLoraRequest::default().validate().unwrap(),
+        metadata: Default::default(),
+    };
+    let seed = dp::SecretSeed::from_bytes([number; 32]);
+    JobState::new(JobId::from_entropy([number; 12]), TenantId::parse("acme").unwrap(), spec, seed, CREATED)
+}
+
+/// The message for a slice of `state`.
+pub(crate) fn message(state: &JobState, slice: u64) -> SliceMessage {
+    SliceMessage { tenant: state.tenant.clone(), job: state.id.clone(), slice }
+}
+
+/// What the counting trainer is to do next.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Script {
+    /// Make this many steps.
+    Steps(u64),
+    /// Fail with this.
+    Fail(SliceError),
+}
+
+/// Appends the number of every step to its checkpoint: a history in which a step that is left out or made twice shows.
+pub(crate) struct CountingRunner {
+    pub(crate) total: u64,
+    script: Mutex<Box<dyn FnMut() -> Script + Send>>,
+}
+
+impl CountingRunner {
+    pub(crate) fn new(total: u64, script: impl FnMut() -> Script + Send + 'static) -> Self {
+        Self { total, script: Mutex::new(Box::new(script)) }
+    }
+
+    pub(crate) fn steps(total: u64, steps: u64) -> Self {
+        Self::new(total, move || Script::Steps(steps))
+    }
+}
+
+/// The history that a run without any trouble leaves.
+pub(crate) fn flawless(total: u64) -> Vec<u8> {
+    (0..total).flat_map(|step| format!("{step}\n").into_bytes()).collect()
+}
+
+#[async_trait::async_trait]
+impl SliceRunner for CountingRunner {
+    async fn run(
+        &self,
+        _job: &JobState,
+        checkpoint: Option<Bytes>,
+        _budget: SliceBudget,
+    ) -> Result<SliceResult, SliceError> {
+        let script = (self.script.lock().unwrap())();
+        let steps = match script {
+            Script::Steps(steps) => steps,
+            Script::Fail(error) => return Err(error),
+        };
+        let mut history = checkpoint.map(Vec::from).unwrap_or_default();
+        let done = history.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let end = self.total.min(done + steps);
+        history.extend((done..end).flat_map(|step| format!("{step}\n").into_bytes()));
+        let progress =
+            Progress { step: end, total_steps: self.total, epsilon_spent: end as f64, ..Default::default() };
+        if end < self.total {
+            return Ok(SliceResult::Paused { checkpoint: history, progress });
+        }
+        let files = vec![("adapter.txt".to_owned(), history), ("privacy.json".to_owned(), b"{}".to_vec())];
+        Ok(SliceResult::Finished { files, progress })
+    }
+}

@@ -1,0 +1,82 @@
+//! What a handler returns when it cannot answer: an [`ApiError`], sent in OpenAI's shape.
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use jobs::{JobStoreError, QueueError, StoreError};
+use protocol::error::ApiError;
+use protocol::id::InvalidId;
+
+/// An [`ApiError`] on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure(pub ApiError);
+
+/// What handlers return.
+pub(crate) type Answer<T> = Result<T, Failure>;
+
+/// OpenAI's clients ask this header whether to send a request again; a conflict here does not pass by waiting.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+impl Failure {
+    /// 400 with a stable `code`; see [`ApiError::invalid`].
+    pub fn invalid(code: &'static str, param: Option<&'static str>, message: impl Into<String>) -> Self {
+        Self(ApiError::invalid(code, param, message))
+    }
+
+    /// 404, the same whether the object is another's or nobody's.
+    pub fn not_found(kind: &str, id: &str) -> Self {
+        Self(ApiError::not_found(kind, id))
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self.0.body())).into_response();
+        if status.is_client_error() {
+            response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        response
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<InvalidId> for Failure {
+    fn from(error: InvalidId) -> Self {
+        Self::invalid("invalid_value", Some(error.kind), format!("{error}."))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the object store failed a request");
+        Self(ApiError::internal())
+    }
+}
+
+impl From<JobStoreError> for Failure {
+    fn from(error: JobStoreError) -> Self {
+        tracing::error!(%error, "a job could not be read or changed");
+        Self(ApiError::internal())
+    }
+}
+
+impl From<QueueError> for Failure {
+    fn from(error: QueueError) -> Self {
+        tracing::error!(%error, "the queue failed a request");
+        Self(ApiError::internal())
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        // Only stored objects are read this way; requests go through `extract`. Position alone: the text is a tenant's.
+        tracing::error!(line = error.line(), column = error.column(), "a stored object cannot be read");
+        Self(ApiError::internal())
+    }
+}

@@ -1,0 +1,225 @@
+//! `/v1/fine_tuning/jobs`: creating a job is checking everything that can be checked before a worker starts, then state, then message.
+//!
+//! Invariant: a job whose message could not be sent is removed again, and a repeated request with the same `Idempotency-Key` sends it again, so
+//! that no job waits for a message that never comes.
+
+use crate::auth::Tenant;
+use crate::error::{Answer, Failure};
+use crate::extract::{IdText, QueryPairs, bytes, json_object};
+use crate::file_store::READS_AT_A_TIME;
+use crate::job_request::parse;
+use crate::paging::Page;
+use crate::training_file;
+use crate::{ApiState, draw};
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use dp::SecretSeed;
+use futures::{StreamExt, TryStreamExt};
+use jobs::JobStoreError;
+use protocol::api::{CheckpointObject, EventObject, JobObject, List};
+use protocol::error::ApiError;
+use protocol::id::{JobId, TenantId};
+use protocol::message::SliceMessage;
+use protocol::state::{JobState, Status};
+use protocol::transition::{Change, Refusal, transition};
+use std::time::Duration;
+
+/// The caller's name for a request, the same when it is repeated.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Jobs asked for at once; S3 lists as many keys.
+const JOBS_AT_A_TIME: usize = 1000;
+
+/// The longest `Idempotency-Key`, as on other services that take one.
+const MAX_IDEMPOTENCY_KEY: usize = 255;
+
+/// The request's `Idempotency-Key`.
+///
+/// # Errors
+/// 400 when it is empty, too long or not plain text.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Answer<Option<&str>> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let valid = |key: &&str| (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len());
+    let key = value.to_str().ok().filter(valid).ok_or_else(|| {
+        let message = format!("`Idempotency-Key` must be 1 to {MAX_IDEMPOTENCY_KEY} plain characters.");
+        Failure::invalid("invalid_header", None, message)
+    })?;
+    Ok(Some(key))
+}
+
+/// `POST /v1/fine_tuning/jobs`.
+pub(crate) async fn create(
+    State(state): State<ApiState>,
+    tenant: Tenant,
+    headers: HeaderMap,
+    request: Request,
+) -> Answer<Json<JobObject>> {
+    let id = match idempotency_key(&headers)? {
+        Some(key) => JobId::derived(&[tenant.0.as_str(), key]),
+        None => JobId::from_entropy(draw(&*state.entropy)),
+    };
+    let request = parse(json_object(&bytes(request).await?)?)?;
+    let model = crate::models::load(&state, &request.model).await?;
+    let training_file =
+        training_file::check(&state, &tenant.0, &request.training_file, &model, &request.dp_lora).await?;
+    let spec = request.spec(model.id, training_file);
+    let seed = SecretSeed::from_bytes(draw(&*state.entropy));
+    let job = JobState::new(id, tenant.0.clone(), spec, seed, state.clock.now());
+    let job = match state.jobs.create(&job).await {
+        Ok(()) => job,
+        Err(JobStoreError::Exists) => repeated(&state, &job).await?,
+        Err(error) => return Err(error.into()),
+    };
+    enqueue(&state, &job).await?;
+    Ok(Json(JobObject::from_state(&job, state.clock.now())))
+}
+
+/// The job that an earlier request with the same `Idempotency-Key` made.
+async fn repeated(state: &ApiState, wanted: &JobState) -> Answer<JobState> {
+    let job = state.jobs.load(&wanted.tenant, &wanted.id).await?.value;
+    if job.spec != wanted.spec {
+        let message = "This `Idempotency-Key` was used for another job. Use a new key for a new job.";
+        return Err(ApiError::conflict("idempotency_key_reused", message).into());
+    }
+    Ok(job)
+}
+
+/// Sends the first slice's message. For a repeated request this may be the second one, which the job's state makes harmless.
+async fn enqueue(state: &ApiState, job: &JobState) -> Answer<()> {
+    if job.status != Status::Queued {
+        return Ok(());
+    }
+    let message = SliceMessage { tenant: job.tenant.clone(), job: job.id.clone(), slice: job.next_slice };
+    if let Err(error) = state.queue.send(&message, Duration::ZERO).await {
+        // Should the message have been taken after all, its worker finds no job and drops it.
+        state.store.delete(&protocol::keys::job_state(&job.tenant, &job.id)).await?;
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// All of a tenant's jobs, in no order.
+pub(crate) async fn all(state: &ApiState, tenant: &TenantId) -> Answer<Vec<JobState>> {
+    let mut ids = Vec::new();
+    loop {
+        let (page, more) = state.jobs.list(tenant, ids.last(), JOBS_AT_A_TIME).await?;
+        ids.extend(page);
+        if !more {
+            break;
+        }
+    }
+    let reads = ids.into_iter().map(|id| async move {
+        match state.jobs.load(tenant, &id).await {
+            Ok(job) => Ok(Some(job.value)),
+            Err(JobStoreError::Missing) => Ok(None),
+            Err(error) => Err(Failure::from(error)),
+        }
+    });
+    let found: Vec<_> = futures::stream::iter(reads).buffer_unordered(READS_AT_A_TIME).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// `GET /v1/fine_tuning/jobs`: newest first; `metadata[k]=v` keeps those with that note.
+pub(crate) async fn list(
+    State(state): State<ApiState>,
+    tenant: Tenant,
+    query: QueryPairs,
+) -> Answer<Json<List<JobObject>>> {
+    let page = Page::from_query(&query, 20, 100)?;
+    let mut jobs = all(&state, &tenant.0).await?;
+    for (name, value) in &query.0 {
+        if let Some(key) = name.strip_prefix("metadata[").and_then(|rest| rest.strip_suffix(']')) {
+            jobs.retain(|job| job.spec.metadata.get(key) == Some(value));
+        }
+    }
+    jobs.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+    let now = state.clock.now();
+    let shown = jobs.iter().map(|job| JobObject::from_state(job, now)).collect();
+    Ok(Json(page.cut(shown, |job: &JobObject| job.id.as_str())?))
+}
+
+/// `GET /v1/fine_tuning/jobs/{id}`.
+pub(crate) async fn retrieve(
+    State(state): State<ApiState>,
+    tenant: Tenant,
+    IdText(id): IdText,
+) -> Answer<Json<JobObject>> {
+    let job = load(&state, &tenant.0, &id).await?;
+    Ok(Json(JobObject::from_state(&job, state.clock.now())))
+}
+
+/// `GET /v1/fine_tuning/jobs/{id}/events`: newest first.
+pub(crate) async fn events(
+    State(state): State<ApiState>,
+    tenant: Tenant,
+    IdText(id): IdText,
+    query: QueryPairs,
+) -> Answer<Json<List<EventObject>>> {
+    let page = Page::from_query(&query, 20, 1000)?;
+    let job = load(&state, &tenant.0, &id).await?;
+    let events = job.events.iter().rev().map(|event| EventObject::from_event(&job.id, event)).collect();
+    Ok(Json(page.cut(events, |event: &EventObject| event.id.as_str())?))
+}
+
+/// `GET /v1/fine_tuning/jobs/{id}/checkpoints`: the final adapter, once there is one. Every other release would cost privacy.
+pub(crate) async fn checkpoints(
+    State(state): State<ApiState>,
+    tenant: Tenant,
+    IdText(id): IdText,
+    query: QueryPairs,
+) -> Answer<Json<List<CheckpointObject>>> {
+    let page = Page::from_query(&query, 10, 100)?;
+    let job = load(&state, &tenant.0, &id).await?;
+    let released = (job.status == Status::Succeeded).then(|| CheckpointObject {
+        id: job.id.as_str().replace("ftjob-", "ftckpt-"),
+        object: "fine_tuning.job.checkpoint".into(),
+        created_at: job.finished_at.unwrap_or(job.created_at),
+        fine_tuned_model_checkpoint: job.fine_tuned_model(),
+        fine_tuning_job_id: job.id.clone(),
+        metrics: serde_json::json!({}),
+        step_number: job.progress.step,
+    });
+    Ok(Json(
+        page.cut(released.into_iter().collect(), |checkpoint: &CheckpointObject| checkpoint.id.as_str())?,
+    ))
+}
+
+/// `POST /v1/fine_tuning/jobs/{id}/cancel`; cancelling twice is fine.
+pub(crate) async fn cancel(
+    State(state): State<ApiState>,
+    tenant: Tenant,
+    IdText(id): IdText,
+) -> Answer<Json<JobObject>> {
+    let job = load(&state, &tenant.0, &id).await?;
+    let now = state.clock.now();
+    let cancel = |job: &JobState| transition(job, Change::Cancel, now);
+    let job = match state.jobs.update(&tenant.0, &job.id, cancel).await {
+        Ok(job) => job.value,
+        Err(JobStoreError::Refused(Refusal::Finished)) => finished(&state, &tenant.0, &id).await?,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Json(JobObject::from_state(&job, now)))
+}
+
+async fn finished(state: &ApiState, tenant: &TenantId, id: &str) -> Answer<JobState> {
+    let job = load(state, tenant, id).await?;
+    if job.status == Status::Cancelled {
+        return Ok(job);
+    }
+    Err(ApiError::conflict("job_finished", "The job is already finished; there is nothing to cancel.").into())
+}
+
+async fn load(state: &ApiState, tenant: &TenantId, text: &str) -> Answer<JobState> {
+    let missing = || Failure::not_found("fine-tuning job", text);
+    let id = JobId::parse(text).map_err(|_| missing())?;
+    match state.jobs.load(tenant, &id).await {
+        Ok(job) => Ok(job.value),
+        Err(JobStoreError::Missing) => Err(missing()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+#[path = "jobs_api_tests.rs"]
+mod tests;

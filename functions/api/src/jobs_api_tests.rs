@@ -1,0 +1,169 @@
+use crate::test_world::{KEY_A, MODEL, Reply, World, json_request};
+use jobs::{JobStore, Store};
+use protocol::api::FileMeta;
+use protocol::id::{FileId, Filename, JobId, TenantId};
+use protocol::state::{JobState, Progress};
+use protocol::transition::{Change, transition};
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const JOBS: &str = "/v1/fine_tuning/jobs";
+
+async fn post_with_key(world: &World, key: &str, body: Value) -> Reply {
+    let mut request = json_request(JOBS, body.to_string());
+    request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+    world.send(KEY_A, request).await
+}
+
+async fn state_of(world: &World, job: &str) -> JobState {
+    let (tenant, job) = (TenantId::parse("tenant-a").unwrap(), JobId::parse(job).unwrap());
+    JobStore::new(world.store.clone()).load(&tenant, &job).await.unwrap().value
+}
+
+async fn change(world: &World, job: &str, change: Change) {
+    let state = state_of(world, job).await;
+    let next = transition(&state, change, state.created_at + 5).unwrap();
+    world.put_json(&protocol::keys::job_state(&state.tenant, &state.id), &next).await;
+}
+
+async fn succeed(world: &World, job: &str) {
+    change(world, job, Change::Acquire { slice: 0, until: u64::MAX }).await;
+    let progress = Progress { step: 7, total_steps: 7, records: 1, ..Progress::default() };
+    change(world, job, Change::Succeed { epoch: 1, result_files: vec![], progress }).await;
+}
+
+#[tokio::test]
+async fn a_job_is_stored_then_asked_for() {
+    let world = World::new().await;
+    let file = world.upload(b"one\ntwo\n").await;
+    let settings = json!({"epsilon": 4.0, "steps": 10, "rank": 4});
+    let body = json!({
+        "model": MODEL, "training_file": file, "suffix": "mine", "metadata": {"k": "v"},
+        "method": {"type": "dp_lora", "dp_lora": settings},
+        "seed": null, "validation_file": null, "integrations": [], "hyperparameters": null,
+    });
+    let job = world.post(JOBS, body).await.ok();
+    assert_eq!((job["object"].as_str(), job["status"].as_str()), (Some("fine_tuning.job"), Some("queued")));
+    assert_eq!(job["method"]["dp_lora"]["epsilon"], 4.0);
+    assert_eq!((&job["seed"], &job["metadata"]["k"]), (&json!(0), &json!("v")));
+    let state = state_of(&world, job["id"].as_str().unwrap()).await;
+    assert!(!job.to_string().contains(&serde_json::to_string(&state.noise_seed).unwrap()));
+    let sent = world.queue.sent.lock().unwrap().clone();
+    assert_eq!((sent.len(), sent[0].slice, &sent[0].job), (1, 0, &state.id));
+    assert_eq!(world.get(&format!("{JOBS}/{}", state.id)).await.ok(), job);
+}
+
+#[tokio::test]
+async fn a_repeated_request_makes_one_job() {
+    let world = World::new().await;
+    let file = world.upload(b"one\n").await;
+    let body = json!({"model": MODEL, "training_file": file});
+    let first = post_with_key(&world, "k", body.clone()).await.ok();
+    let again = post_with_key(&world, "k", body.clone()).await.ok();
+    assert_eq!(first["id"], again["id"]);
+    assert_ne!(first["id"], post_with_key(&world, "l", body).await.ok()["id"]);
+    let other = json!({"model": MODEL, "training_file": file, "suffix": "other"});
+    post_with_key(&world, "k", other).await.assert_error(409, "idempotency_key_reused");
+    post_with_key(&world, &"x".repeat(300), json!({})).await.assert_error(400, "invalid_header");
+}
+
+#[tokio::test]
+async fn a_job_whose_message_is_not_taken_leaves_nothing_and_can_be_tried_again() {
+    let world = World::new().await;
+    let file = world.upload(b"one\n").await;
+    let body = json!({"model": MODEL, "training_file": file});
+    world.queue.broken.store(true, Ordering::Relaxed);
+    post_with_key(&world, "k", body.clone()).await.assert_error(500, "internal_error");
+    assert_eq!(world.get(JOBS).await.ok()["data"], json!([]));
+    world.queue.broken.store(false, Ordering::Relaxed);
+    post_with_key(&world, "k", body).await.ok();
+    assert_eq!(world.queue.sent.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn jobs_are_listed_newest_first_in_pages_and_by_notes() {
+    let world = World::new().await;
+    let file = world.upload(b"one\n").await;
+    let mut ids = Vec::new();
+    for number in 0..4 {
+        let body = json!({"model": MODEL, "training_file": file, "metadata": {"n": number.to_string()}});
+        ids.insert(0, world.post(JOBS, body).await.ok()["id"].clone());
+        world.clock.advance(Duration::from_secs(1));
+    }
+    let names = |list: Value| -> Vec<Value> {
+        list["data"].as_array().unwrap().iter().map(|job| job["id"].clone()).collect()
+    };
+    assert_eq!(names(world.get(JOBS).await.ok()), ids);
+    let page = world.get(&format!("{JOBS}?limit=2&after={}", ids[0].as_str().unwrap())).await.ok();
+    assert_eq!((page["has_more"].as_bool(), names(page)), (Some(true), ids[1..3].to_vec()));
+    assert_eq!(names(world.get(&format!("{JOBS}?metadata[n]=2")).await.ok()), [ids[1].clone()]);
+    world.get(&format!("{JOBS}?limit=101")).await.assert_error(400, "invalid_value");
+}
+
+#[tokio::test]
+async fn events_are_newest_first_in_pages() {
+    let world = World::new().await;
+    let file = world.upload(b"one\n").await;
+    let job = world.create_job(&file).await;
+    succeed(&world, &job).await;
+    let events = world.get(&format!("{JOBS}/{job}/events")).await.ok();
+    let data = events["data"].as_array().unwrap();
+    assert_eq!(data.len(), 3);
+    assert!(data[0]["message"].as_str().unwrap().contains("finished"));
+    assert_eq!((&data[0]["type"], &data[2]["type"]), (&json!("metrics"), &json!("message")));
+    let first = world.get(&format!("{JOBS}/{job}/events?limit=1")).await.ok();
+    let after = first["last_id"].as_str().unwrap();
+    let rest = world.get(&format!("{JOBS}/{job}/events?after={after}")).await.ok();
+    assert_eq!(rest["data"].as_array().unwrap()[..], data[1..]);
+}
+
+#[tokio::test]
+async fn only_the_final_adapter_is_a_checkpoint() {
+    let world = World::new().await;
+    let file = world.upload(b"one\n").await;
+    let job = world.create_job(&file).await;
+    let path = format!("{JOBS}/{job}/checkpoints");
+    assert_eq!(world.get(&path).await.ok()["data"], json!([]));
+    succeed(&world, &job).await;
+    let checkpoints = world.get(&path).await.ok();
+    assert_eq!(
+        (checkpoints["data"].as_array().unwrap().len(), &checkpoints["data"][0]["step_number"]),
+        (1, &json!(7))
+    );
+}
+
+#[tokio::test]
+async fn a_job_can_be_cancelled_until_it_is_finished() {
+    let world = World::new().await;
+    let file = world.upload(b"one\n").await;
+    let job = world.create_job(&file).await;
+    for _ in 0..2 {
+        let reply = world.post(&format!("{JOBS}/{job}/cancel"), json!({})).await.ok();
+        assert_eq!(reply["status"], "cancelled");
+    }
+    let job = world.create_job(&file).await;
+    succeed(&world, &job).await;
+    world.post(&format!("{JOBS}/{job}/cancel"), json!({})).await.assert_error(409, "job_finished");
+}
+
+#[tokio::test]
+async fn results_cannot_be_trained_on() {
+    let world = World::new().await;
+    let id = FileId::parse("file-000000000000000000000001").unwrap();
+    let tenant = TenantId::parse("tenant-a").unwrap();
+    let meta = FileMeta {
+        id: id.clone(),
+        filename: Filename::parse("adapter_model.safetensors").unwrap(),
+        bytes: 3,
+        sha256: String::new(),
+        purpose: "fine-tune-results".into(),
+        created_at: 0,
+        content_key: "tenants/tenant-a/jobs/x/adapter-1/a".into(),
+    };
+    world.put_json(&protocol::keys::file_meta(&tenant, &id), &meta).await;
+    let body = json!({"model": MODEL, "training_file": id.as_str()});
+    world.post(JOBS, body).await.assert_error(400, "invalid_purpose");
+    world.store.put(&meta.content_key, "abc".into(), jobs::PutCondition::Always).await.unwrap();
+    assert_eq!(world.get(&format!("/v1/files/{id}")).await.ok()["status"], "processed");
+}

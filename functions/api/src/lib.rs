@@ -1,0 +1,130 @@
+//! The HTTP API, shaped as OpenAI's: files, uploads, fine-tuning jobs and models.
+//!
+//! * [`router`] is the whole API over an [`ApiState`]: a store, a queue, a clock and a source of randomness, all arguments.
+//! * [`auth`] turns an API key into a tenant; [`extract`] and [`paging`] read requests; [`error`] shapes refusals; [`job_request`] checks what a job is asked to be.
+//! * [`files`], [`uploads`], [`jobs_api`] and [`models`] hold the endpoints; [`file_store`] and [`training_file`] what they share.
+//!
+//! ```text
+//! POST   /v1/files                              GET    /v1/files                   GET /v1/files/{id}   GET …/{id}/content   DELETE …/{id}
+//! POST   /v1/uploads                            POST   /v1/uploads/{id}/parts      POST …/{id}/complete POST …/{id}/cancel
+//! POST   /v1/fine_tuning/jobs                   GET    /v1/fine_tuning/jobs        GET …/{id}           POST …/{id}/cancel
+//! GET    /v1/fine_tuning/jobs/{id}/events       GET    /v1/fine_tuning/jobs/{id}/checkpoints
+//! GET    /v1/models                             GET    /v1/models/{id}             GET /healthz (without a key)
+//! ```
+//!
+//! Invariant: every path under `/v1` but an unknown one needs a key, and another tenant's object answers exactly as one that is not there.
+//!
+//! Invariant: logs hold a request's method, route, status and duration, never its path, query, headers or body.
+
+mod auth;
+mod entropy;
+mod error;
+mod extract;
+mod file_store;
+mod files;
+mod job_request;
+mod jobs_api;
+mod models;
+mod paging;
+mod request_log;
+mod training_file;
+mod uploads;
+
+#[cfg(test)]
+mod isolation_tests;
+#[cfg(test)]
+mod test_world;
+
+pub use auth::{KEY_PREFIX, key_hash};
+pub use entropy::{Entropy, OsEntropy, draw};
+pub use error::Failure;
+
+use axum::Router;
+use axum::http::Method;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use jobs::{Clock, JobStore, Queue, Store};
+use protocol::error::ApiError;
+use std::sync::Arc;
+
+/// Settings of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// How long a known key is remembered, in seconds, hence how long a removed one may still work.
+    pub key_cache_seconds: u64,
+}
+
+impl Default for ApiConfig {
+    /// One minute: long enough to spare most look-ups, short enough for a leaked key.
+    fn default() -> Self {
+        Self { key_cache_seconds: 60 }
+    }
+}
+
+/// All that the endpoints work with.
+#[derive(Clone)]
+pub struct ApiState {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) jobs: JobStore,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) config: ApiConfig,
+    pub(crate) known_keys: Arc<auth::KnownKeys>,
+}
+
+impl ApiState {
+    /// Puts the parts together.
+    pub fn new(
+        store: Arc<dyn Store>,
+        queue: Arc<dyn Queue>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        config: ApiConfig,
+    ) -> Self {
+        let jobs = JobStore::new(store.clone());
+        Self { store, jobs, queue, clock, entropy, config, known_keys: Arc::default() }
+    }
+}
+
+/// The API as a service.
+pub fn router(state: ApiState) -> Router {
+    let with_key = Router::new()
+        .route("/v1/files", post(files::create).get(files::list))
+        .route("/v1/files/{id}", get(files::retrieve).delete(files::delete))
+        .route("/v1/files/{id}/content", get(files::content))
+        .route("/v1/uploads", post(uploads::create))
+        .route("/v1/uploads/{id}/parts", post(uploads::add_part))
+        .route("/v1/uploads/{id}/complete", post(uploads::complete))
+        .route("/v1/uploads/{id}/cancel", post(uploads::cancel))
+        .route("/v1/fine_tuning/jobs", post(jobs_api::create).get(jobs_api::list))
+        .route("/v1/fine_tuning/jobs/{id}", get(jobs_api::retrieve))
+        .route("/v1/fine_tuning/jobs/{id}/events", get(jobs_api::events))
+        .route("/v1/fine_tuning/jobs/{id}/checkpoints", get(jobs_api::checkpoints))
+        .route("/v1/fine_tuning/jobs/{id}/cancel", post(jobs_api::cancel))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{id}", get(models::retrieve))
+        .route_layer(from_fn_with_state(state.clone(), auth::require_key));
+    with_key
+        .route("/healthz", get(|| async { "ok" }))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(extract::buffer_body))
+        .layer(from_fn(request_log::log))
+        .with_state(state)
+}
+
+/// What a path that nobody knows is answered: 404 in OpenAI's shape.
+pub async fn no_such_route() -> Failure {
+    Failure(ApiError {
+        status: 404,
+        message: "There is no such path. The API's paths begin with `/v1/`.".into(),
+        param: None,
+        code: "unknown_url",
+    })
+}
+
+async fn method_not_allowed(method: Method) -> Failure {
+    let message = format!("This path does not take the method {method}.");
+    Failure(ApiError { status: 405, message, param: None, code: "method_not_allowed" })
+}

@@ -1,0 +1,31 @@
+//! Lambda entry point: reads the environment, joins the parts, answers API Gateway's events.
+
+use anyhow::Context;
+use api_function::{ApiConfig, ApiState, OsEntropy, router};
+use jobs::{S3Store, SqsQueue, SystemClock};
+use std::sync::Arc;
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    // The libraries below log requests in detail, headers included; only our own lines may reach the log.
+    let filter = tracing_subscriber::EnvFilter::new("warn,api_function=info,jobs=info,aws_config=off");
+    tracing_subscriber::fmt().json().with_env_filter(filter).without_time().init();
+    let bucket = setting("FILES_BUCKET")?;
+    let queue_url = setting("QUEUE_URL")?;
+    let aws = aws_config::load_from_env().await;
+    let store = S3Store::new(aws_sdk_s3::Client::new(&aws), bucket);
+    let queue = SqsQueue::new(aws_sdk_sqs::Client::new(&aws), queue_url);
+    let state = ApiState::new(
+        Arc::new(store),
+        Arc::new(queue),
+        Arc::new(SystemClock::new()),
+        Arc::new(OsEntropy),
+        ApiConfig::default(),
+    );
+    lambda_http::run(router(state)).await
+}
+
+#[allow(clippy::disallowed_methods, reason = "main is where the environment is read")]
+fn setting(name: &str) -> anyhow::Result<String> {
+    std::env::var(name).with_context(|| format!("the environment variable {name} is not set"))
+}

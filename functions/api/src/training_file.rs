@@ -1,0 +1,91 @@
+//! What can be said of a training file before a worker reads it: that it is there, that it is text or perturbed tokens for this model.
+//!
+//! A file that cannot work is refused when its job is created, not minutes later in a worker.
+
+use crate::ApiState;
+use crate::error::{Answer, Failure};
+use crate::file_store::FileStore;
+use crate::models::TOKENIZER;
+use perturb::text::{InputError, decode, records};
+use protocol::api::{FileMeta, ModelIndex, PURPOSE_FINE_TUNE};
+use protocol::error::ApiError;
+use protocol::hyperparameters::DpLora;
+use protocol::id::{FileId, TenantId};
+
+/// How a file of perturbed tokens begins.
+const TOKENS_MAGIC: &[u8] = b"DPTK";
+
+/// The request's field that names the file.
+const PARAM: Option<&str> = Some("training_file");
+
+/// The file named `text`, if a job on `model` with these settings can train on it.
+///
+/// # Errors
+/// 404 when there is no such file, 409 while its content is on the way, 400 when it cannot be trained on.
+pub(crate) async fn check(
+    state: &ApiState,
+    tenant: &TenantId,
+    text: &str,
+    model: &ModelIndex,
+    settings: &DpLora,
+) -> Answer<FileId> {
+    let files = FileStore { state, tenant };
+    let meta = files.load(text).await?;
+    check_meta(&files, &meta).await?;
+    let content = state.store.get(&meta.content_key).await?.bytes;
+    let result = if content.starts_with(TOKENS_MAGIC) {
+        check_tokens(&content, model)
+    } else {
+        check_text(&content, settings).map_err(|error| error.to_string())
+    };
+    match result {
+        Ok(()) => Ok(meta.id),
+        Err(reason) => Err(Failure::invalid("invalid_training_file", PARAM, sentence(&reason))),
+    }
+}
+
+async fn check_meta(files: &FileStore<'_>, meta: &FileMeta) -> Answer<()> {
+    if meta.purpose != PURPOSE_FINE_TUNE {
+        let message = format!(
+            "The file's purpose is `{}`; a job trains on `{PURPOSE_FINE_TUNE}` files only.",
+            meta.purpose
+        );
+        return Err(Failure::invalid("invalid_purpose", PARAM, message));
+    }
+    if !files.has_arrived(meta).await? {
+        let message = "The file's content has not arrived yet. Upload it by the link, then create the job.";
+        return Err(ApiError::conflict("file_pending", message).into());
+    }
+    Ok(())
+}
+
+fn check_tokens(content: &[u8], model: &ModelIndex) -> Result<(), String> {
+    let (manifest, _) = perturb::tokens::read(content).map_err(|error| error.to_string())?;
+    let tokenizer = model.files.get(TOKENIZER).map(|entry| entry.sha256.as_str());
+    if tokenizer != Some(hex::encode(manifest.tokenizer_sha256.as_bytes()).as_str()) {
+        return Err(format!(
+            "the file's tokens are of another tokenizer than that of `{}`: perturb the text for this model",
+            model.id
+        ));
+    }
+    if manifest.records == 0 {
+        return Err("the file holds no records: perturb a text that is not empty".into());
+    }
+    Ok(())
+}
+
+fn check_text(content: &[u8], settings: &DpLora) -> Result<(), InputError> {
+    let text = decode(content)?;
+    records(text, settings.privacy_unit).try_for_each(|record| record.map(|_| ()))
+}
+
+/// `reason` with a capital letter and a full stop.
+fn sentence(reason: &str) -> String {
+    let mut letters = reason.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
+}
+
+#[cfg(test)]
+#[path = "training_file_tests.rs"]
+mod tests;

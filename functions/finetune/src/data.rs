@@ -1,0 +1,74 @@
+//! From the training file's bytes to records: plain text is tokenised here, a file of perturbed tokens says itself what it is.
+
+use crate::problem::{Subject, permanent};
+use finetune::model::LlamaConfig;
+use finetune::{RecordOptions, Records};
+use jobs::SliceError;
+use perturb::{Manifest, Tokenizer, text, tokens};
+use protocol::hyperparameters::DpLora;
+
+/// How a file of perturbed tokens begins.
+const TOKENS_MAGIC: &[u8] = b"DPTK";
+
+/// Records ready to train on.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) records: Records,
+    /// What the records passed before they were uploaded; none for plain text.
+    pub(crate) manifest: Option<Manifest>,
+    /// Tokens that one pass predicts.
+    pub(crate) predicted_tokens: u64,
+}
+
+/// Reads `bytes` as records for a model with this configuration and tokenizer.
+///
+/// # Errors
+/// A permanent error, with one sentence that says what is wrong with the file.
+pub(crate) fn prepare(
+    bytes: &[u8],
+    settings: &DpLora,
+    model: &LlamaConfig,
+    tokenizer: &Tokenizer,
+) -> Result<Prepared, SliceError> {
+    let (unit, sequences, manifest) = if bytes.starts_with(TOKENS_MAGIC) {
+        let (manifest, sequences) = perturbed(bytes, tokenizer)?;
+        (manifest.record_unit, sequences, Some(manifest))
+    } else {
+        (settings.privacy_unit, plain(bytes, settings, tokenizer)?, None)
+    };
+    // Both are validated to fit 32 bits, and usize is no smaller here.
+    let (max_length, max_chunks) = (settings.max_length as usize, settings.max_chunks_per_record as usize);
+    let max_length = max_length.min(model.max_position_embeddings);
+    let options = RecordOptions::for_model(model, unit, max_length, max_chunks);
+    let records = Records::from_sequences(&sequences, &options)
+        .map_err(|error| permanent(Subject::TrainingFile, error))?;
+    let predicted_tokens = records.iter().map(|record| record.predicted_tokens() as u64).sum();
+    Ok(Prepared { records, manifest, predicted_tokens })
+}
+
+fn perturbed(bytes: &[u8], tokenizer: &Tokenizer) -> Result<(Manifest, Vec<Vec<u32>>), SliceError> {
+    let (manifest, sequences) =
+        tokens::read(bytes).map_err(|error| permanent(Subject::TrainingFile, error))?;
+    let domain = tokenizer.domain();
+    if manifest.tokenizer_sha256 != tokenizer.sha256() || manifest.domain_sha256 != domain.sha256() {
+        return Err(permanent(
+            Subject::TrainingFile,
+            "the file was perturbed with another model's tokenizer: perturb the text again with the model that is to be trained",
+        ));
+    }
+    Ok((manifest, sequences))
+}
+
+fn plain(bytes: &[u8], settings: &DpLora, tokenizer: &Tokenizer) -> Result<Vec<Vec<u32>>, SliceError> {
+    let text = text::decode(bytes).map_err(|error| permanent(Subject::TrainingFile, error))?;
+    text::records(text, settings.privacy_unit)
+        .map(|record| {
+            let record = record.map_err(|error| permanent(Subject::TrainingFile, error))?;
+            tokenizer.encode(&record).map_err(|error| permanent(Subject::TrainingFile, error))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "data_tests.rs"]
+mod tests;

@@ -1,0 +1,206 @@
+use super::*;
+use crate::fixtures::{MODEL_FILES, TEXT, World, event, message, model_file, request};
+use dp::{Epsilon, Purpose, SecretSeed};
+use finetune::Adapter;
+use jobs::{Clock, Store};
+use perturb::{Mechanism, Perturber, PrivacyUnit, Tokenizer};
+use protocol::certificate::Certificate;
+use protocol::hyperparameters::DpLoraRequest;
+use protocol::keys;
+use protocol::state::{JobState, Status};
+use std::ops::ControlFlow;
+
+fn body(job: &JobState, slice: u64) -> String {
+    serde_json::to_string(&message(job, slice)).unwrap()
+}
+
+fn failures(response: &SqsBatchResponse) -> Vec<&str> {
+    response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect()
+}
+
+async fn finished(world: &World, job: &JobState) -> JobState {
+    let state = world.state(job).await;
+    assert_eq!(state.status, Status::Succeeded, "{:?}", state.error);
+    state
+}
+
+#[tokio::test]
+async fn a_job_is_trained_through_many_slices_to_the_same_adapter_as_in_one() {
+    let world = World::new().await;
+    let file = world.upload(TEXT.as_bytes()).await;
+    let job = world.submit(&file, request()).await;
+    assert_eq!(world.work(0).await, 5, "no time at all still makes one step a slice");
+    let state = finished(&world, &job).await;
+    assert_eq!((state.progress.step, state.progress.total_steps, state.progress.slices), (5, 5, 5));
+    assert!(state.progress.epsilon_spent <= 8.0 && state.progress.epsilon_spent > 7.5);
+    assert_eq!(state.result_files.len(), 5);
+
+    let other = World::new().await;
+    let file = other.upload(TEXT.as_bytes()).await;
+    let same = other.submit(&file, request()).await;
+    assert_eq!(other.work(1_000).await, 1);
+    finished(&other, &same).await;
+    let adapter = world.result(&job, "adapter_model.safetensors").await;
+    assert_eq!(adapter, other.result(&same, "adapter_model.safetensors").await, "bit for bit");
+    let files = vec![
+        ("adapter_model.safetensors".to_owned(), adapter),
+        ("adapter_config.json".to_owned(), world.result(&job, "adapter_config.json").await),
+    ];
+    assert_eq!(Adapter::from_files(&files).unwrap().config().rank, 2);
+}
+
+#[tokio::test]
+async fn a_perturbed_file_brings_its_local_guarantee_into_the_certificate() {
+    let world = World::new().await;
+    let tokenizer = Tokenizer::from_bytes(&model_file("tokenizer.json")).unwrap();
+    let mechanism = Mechanism::KRr { epsilon: Epsilon::try_from(6.0).unwrap() };
+    let perturber = Perturber::new(tokenizer, None, mechanism).unwrap();
+    let mut rng = SecretSeed::from_bytes([3; 32]).stream(Purpose::Perturbation, 0);
+    let text = TEXT.as_bytes().to_vec();
+    let perturbed = perturber
+        .perturb_text(text, PrivacyUnit::Line, None, &mut rng, |_| ControlFlow::Continue(()))
+        .unwrap()
+        .to_bytes()
+        .unwrap();
+    let file = world.upload(&perturbed).await;
+    let job = world.submit(&file, request()).await;
+    world.work(1_000).await;
+    finished(&world, &job).await;
+    let certificate: Certificate = serde_json::from_slice(&world.result(&job, "privacy.json").await).unwrap();
+    let local = certificate.local.unwrap();
+    assert_eq!((local.epsilon_per_token, &local.mechanism["type"]), (6.0, &"k-rr".into()));
+    assert_eq!(local.epsilon_of_longest_record, 6.0 * local.max_tokens_in_a_record as f64);
+    assert!(certificate.training.epsilon <= 8.0, "the two are not added up");
+}
+
+#[tokio::test]
+async fn what_is_no_slice_message_is_dropped_and_does_not_hold_up_the_others() {
+    let world = World::new().await;
+    let file = world.upload(TEXT.as_bytes()).await;
+    let job = world.submit(&file, request()).await;
+    let (good, path) = (body(&job, 0), "{\"tenant\":\"../x\",\"job\":\"ftjob-1\",\"slice\":0}");
+    let response = world.handle(event(&[("a", "hello", 1), ("b", path, 1), ("c", &good, 1)]), 1_000).await;
+    assert!(failures(&response).is_empty());
+    // The third came last with time left: it was run.
+    finished(&world, &job).await;
+}
+
+#[tokio::test]
+async fn only_messages_that_must_come_again_are_given_back() {
+    let world = World::new().await;
+    let job = world.submit(&world.upload(TEXT.as_bytes()).await, request()).await;
+    let busy = world.submit(&world.upload(b"Another text.\n").await, request()).await;
+    let message_of_busy = message(&busy, 0);
+    let jobs = jobs::JobStore::new(world.store.clone());
+    let now = world.worker.context.clock.now();
+    jobs::lease::acquire(&jobs, &message_of_busy, now + 60, now).await.unwrap();
+    let events = event(&[("busy", &body(&busy, 0), 1), ("good", &body(&job, 0), 1)]);
+    assert_eq!(failures(&world.handle(events, 1_000).await), ["busy"]);
+    finished(&world, &job).await;
+}
+
+#[tokio::test]
+async fn when_time_is_up_the_rest_of_a_batch_is_given_back_untouched() {
+    let world = World::new().await;
+    let first = world.submit(&world.upload(TEXT.as_bytes()).await, request()).await;
+    let second = world.submit(&world.upload(b"Another text.\n").await, request()).await;
+    let events = event(&[("first", &body(&first, 0), 1), ("second", &body(&second, 0), 1)]);
+    assert_eq!(failures(&world.handle(events, 0).await), ["second"]);
+    assert_eq!(world.state(&first).await.progress.step, 1);
+    assert_eq!(world.state(&second).await, second);
+}
+
+#[tokio::test]
+async fn duplicates_and_messages_of_deleted_jobs_do_nothing() {
+    let world = World::new().await;
+    let job = world.submit(&world.upload(TEXT.as_bytes()).await, request()).await;
+    world.work(0).await;
+    let done = finished(&world, &job).await;
+    let duplicate = event(&[("a", &body(&job, 0), 1), ("b", &body(&job, 4), 2)]);
+    assert!(failures(&world.handle(duplicate, 1_000).await).is_empty());
+    assert_eq!(world.state(&job).await, done);
+    world.store.delete(&keys::job_state(&job.tenant, &job.id)).await.unwrap();
+    assert!(failures(&world.handle(event(&[("c", &body(&job, 0), 1)]), 1_000).await).is_empty());
+    assert!(world.queue.is_empty());
+}
+
+/// Runs a job whose input was spoilt and returns what its owner reads.
+async fn refusal(spoil: impl AsyncFnOnce(&World, &JobState)) -> (String, String) {
+    let world = World::new().await;
+    let job = world.submit(&world.upload(TEXT.as_bytes()).await, request()).await;
+    spoil(&world, &job).await;
+    world.work(1_000).await;
+    let state = world.state(&job).await;
+    assert_eq!(state.status, Status::Failed);
+    assert!(state.result_files.is_empty());
+    let error = state.error.unwrap();
+    (error.code.unwrap(), error.message)
+}
+
+#[tokio::test]
+async fn a_job_without_its_file_fails_with_one_sentence() {
+    let (code, message) = refusal(async |world, job| {
+        let meta = keys::file_meta(&job.tenant, &job.spec.training_file);
+        world.store.delete(&meta).await.unwrap();
+    })
+    .await;
+    assert!(code == "invalid_training_file" && message.contains("was deleted"), "{message}");
+    let (code, message) = refusal(async |world, job| {
+        let content = keys::file_content(&job.tenant, &job.spec.training_file);
+        world.store.delete(&content).await.unwrap();
+    })
+    .await;
+    assert!(code == "invalid_training_file" && message.contains("never uploaded"), "{message}");
+    let (code, message) = refusal(async |world, job| {
+        world.put(&keys::file_content(&job.tenant, &job.spec.training_file), b"Something else.\n").await;
+    })
+    .await;
+    assert!(code == "invalid_training_file" && message.contains("not what was announced"), "{message}");
+}
+
+#[tokio::test]
+async fn a_job_whose_model_is_spoilt_fails_with_one_sentence() {
+    for name in MODEL_FILES {
+        let (code, message) = refusal(async |world, _| {
+            world.put(&keys::model_file(&world.model, name), b"damaged").await;
+        })
+        .await;
+        assert!(code == "invalid_model" && message.contains(name), "{name}: {message}");
+        let (code, message) = refusal(async |world, _| {
+            let mut bytes = model_file(name);
+            bytes.truncate(bytes.len() / 2);
+            world.put(&keys::model_file(&world.model, name), &bytes).await;
+            world.index_model().await;
+        })
+        .await;
+        assert!(code == "invalid_model" && !message.contains("panicked"), "{name}: {message}");
+    }
+    let (code, message) = refusal(async |world, _| {
+        world.store.delete(&keys::model_file(&world.model, keys::MODEL_INDEX)).await.unwrap();
+    })
+    .await;
+    assert!(code == "invalid_model" && message.contains("choose another"), "{message}");
+}
+
+#[tokio::test]
+async fn a_rank_beyond_the_model_fails_with_one_sentence() {
+    let world = World::new().await;
+    let file = world.upload(TEXT.as_bytes()).await;
+    let job = world.submit(&file, DpLoraRequest { rank: Some(256), ..request() }).await;
+    world.work(1_000).await;
+    let state = world.state(&job).await;
+    assert_eq!(state.error.and_then(|error| error.code).as_deref(), Some("invalid_hyperparameter"));
+}
+
+#[tokio::test]
+async fn a_dead_letter_fails_its_job() {
+    let world = World::new().await;
+    let job = world.submit(&world.upload(TEXT.as_bytes()).await, request()).await;
+    let dead = event(&[("a", &body(&job, 0), 6), ("b", "hello", 6)]);
+    assert!(failures(&handle_dead_letters(&world.worker, dead).await).is_empty());
+    let state = world.state(&job).await;
+    assert_eq!(
+        (state.status, state.error.unwrap().code.as_deref()),
+        (Status::Failed, Some("internal_error"))
+    );
+}

@@ -1,0 +1,167 @@
+//! The slice runner: fetches what a job needs, keeps it for the next slice, and trains.
+//!
+//! A Lambda container, and even more so the local worker, mostly runs slice after slice of one job; what the last slice loaded is kept by the
+//! hash of its content, so it can never be mistaken for something else.
+
+use crate::data::{self, Prepared};
+use crate::fetch::{self, IndexedModel, sha256};
+use crate::problem::{Subject, permanent};
+use crate::training::SliceTask;
+use bytes::Bytes;
+use finetune::{BaseModel, ModelFiles};
+use jobs::{Clock, SliceBudget, SliceError, SliceResult, SliceRunner, Store};
+use perturb::Tokenizer;
+use protocol::api::FileMeta;
+use protocol::state::JobState;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// What the host gives the trainer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Version of the code, for the certificate.
+    pub code_version: String,
+    /// Worker threads; the host's cores.
+    pub threads: usize,
+    /// Time kept back for writing the checkpoint and committing it.
+    pub margin: Duration,
+}
+
+/// A base model ready to train on.
+pub(crate) struct LoadedModel {
+    version: String,
+    pub(crate) base: Arc<BaseModel>,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) tokenizer_json: Vec<u8>,
+    /// SHA-256 of its files, by name.
+    pub(crate) hashes: BTreeMap<String, String>,
+}
+
+/// Runs slices with the `finetune` crate.
+pub struct FinetuneRunner {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    model: Kept<LoadedModel>,
+    data: Kept<Prepared>,
+}
+
+impl FinetuneRunner {
+    /// A runner with empty hands.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> Self {
+        Self { store, clock, settings, model: Kept::default(), data: Kept::default() }
+    }
+
+    async fn model(&self, job: &JobState) -> Result<Arc<LoadedModel>, SliceError> {
+        let indexed = fetch::model_index(&*self.store, &job.spec.model).await?;
+        if let Some(model) = self.model.get(&indexed.version) {
+            return Ok(model);
+        }
+        // Gone before the next is loaded, so that two never fill the memory.
+        self.model.clear();
+        let files = fetch::model_files(&*self.store, &indexed.index).await?;
+        let version = indexed.version.clone();
+        let model = blocking(move || load(files, indexed)).await?;
+        Ok(self.model.keep(version, model))
+    }
+
+    async fn data(
+        &self,
+        job: &JobState,
+        meta: &FileMeta,
+        model: &Arc<LoadedModel>,
+    ) -> Result<Arc<Prepared>, SliceError> {
+        let settings = &job.spec.dp_lora;
+        let shape = (settings.privacy_unit, settings.max_length, settings.max_chunks_per_record);
+        let key = sha256(format!("{}|{}|{shape:?}", model.version, meta.sha256).as_bytes());
+        // `meta` was read anew, so what is kept is never used after its owner has deleted the file.
+        if let Some(data) = self.data.get(&key) {
+            return Ok(data);
+        }
+        self.data.clear();
+        let bytes = fetch::file_content(&*self.store, meta).await?;
+        let (settings, model) = (settings.clone(), Arc::clone(model));
+        let prepare = move || data::prepare(&bytes, &settings, model.base.config(), &model.tokenizer);
+        Ok(self.data.keep(key, blocking(prepare).await?))
+    }
+}
+
+#[async_trait::async_trait]
+impl SliceRunner for FinetuneRunner {
+    async fn run(
+        &self,
+        job: &JobState,
+        checkpoint: Option<Bytes>,
+        budget: SliceBudget,
+    ) -> Result<SliceResult, SliceError> {
+        let meta = fetch::file_meta(&*self.store, &job.tenant, &job.spec.training_file).await?;
+        let model = self.model(job).await?;
+        let data = self.data(job, &meta, &model).await?;
+        let task = SliceTask {
+            model,
+            data,
+            training_file_sha256: meta.sha256,
+            job: job.clone(),
+            checkpoint,
+            budget,
+            clock: Arc::clone(&self.clock),
+            settings: self.settings.clone(),
+        };
+        blocking(move || task.run()).await
+    }
+}
+
+fn load(files: ModelFiles, indexed: IndexedModel) -> Result<LoadedModel, SliceError> {
+    let base = BaseModel::load(&files).map_err(|error| permanent(Subject::Model, error))?;
+    let tokenizer =
+        Tokenizer::from_bytes(&files.tokenizer_json).map_err(|error| permanent(Subject::Model, error))?;
+    Ok(LoadedModel {
+        base: Arc::new(base),
+        tokenizer,
+        tokenizer_json: files.tokenizer_json,
+        hashes: fetch::used_hashes(&indexed.index),
+        version: indexed.version,
+    })
+}
+
+/// Runs `work` off the async threads. A panic there is a bug, or the host's; trying again is all that can be done.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SliceError> + Send + 'static,
+) -> Result<T, SliceError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => Err(SliceError::Retryable("the trainer panicked".into())),
+    }
+}
+
+/// One value, kept under the hash of what it was made from.
+struct Kept<T>(Mutex<Option<(String, Arc<T>)>>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T> Kept<T> {
+    fn get(&self, key: &str) -> Option<Arc<T>> {
+        let kept = self.lock();
+        kept.as_ref().filter(|(name, _)| name == key).map(|(_, value)| Arc::clone(value))
+    }
+
+    fn keep(&self, key: String, value: T) -> Arc<T> {
+        let value = Arc::new(value);
+        *self.lock() = Some((key, Arc::clone(&value)));
+        value
+    }
+
+    fn clear(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(String, Arc<T>)>> {
+        // The option is replaced whole, so a panic elsewhere leaves it valid.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

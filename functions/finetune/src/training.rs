@@ -1,0 +1,125 @@
+//! The training loop of one slice: as many steps as fit before the deadline, at least one.
+
+use crate::adapter_folder::{self, Provenance};
+use crate::data::Prepared;
+use crate::plan;
+use crate::problem::{Subject, permanent};
+use crate::runner::{LoadedModel, Settings};
+use bytes::Bytes;
+use dp::DpSgdPlan;
+use finetune::{ModelError, TrainError, Trainer};
+use jobs::{Clock, SliceBudget, SliceError, SliceResult};
+use protocol::state::{JobState, Progress};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All that a slice needs; it runs on one blocking thread and starts its own workers.
+pub(crate) struct SliceTask {
+    pub(crate) model: Arc<LoadedModel>,
+    pub(crate) data: Arc<Prepared>,
+    pub(crate) training_file_sha256: String,
+    pub(crate) job: JobState,
+    pub(crate) checkpoint: Option<Bytes>,
+    pub(crate) budget: SliceBudget,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+}
+
+impl SliceTask {
+    pub(crate) fn run(self) -> Result<SliceResult, SliceError> {
+        let started = self.clock.monotonic();
+        let plan = plan::privacy_plan(&self.job.spec.dp_lora, &self.data.records)?;
+        let mut trainer = self.trainer(plan.clone())?;
+        let mut pace = Pace::default();
+        while trainer.completed_steps() < trainer.total_steps() {
+            let before = self.clock.monotonic();
+            trainer.step().map_err(failure)?;
+            let now = self.clock.monotonic();
+            pace.record(now.saturating_sub(before));
+            if self.budget.stop.is_raised()
+                || !pace.fits_another(now, self.budget.deadline, self.settings.margin)
+            {
+                break;
+            }
+        }
+        let progress = self.progress(&trainer, &plan, self.clock.monotonic().saturating_sub(started));
+        if trainer.completed_steps() < trainer.total_steps() {
+            return Ok(SliceResult::Paused { checkpoint: trainer.checkpoint(), progress });
+        }
+        let files = adapter_folder::files(&trainer.adapter(), &self.provenance(&plan));
+        Ok(SliceResult::Finished { files, progress })
+    }
+
+    fn trainer(&self, plan: DpSgdPlan) -> Result<Trainer, SliceError> {
+        let positions = self.model.base.config().max_position_embeddings;
+        let config = plan::training_config(&self.job.spec.dp_lora, plan, positions, self.settings.threads)?;
+        let (model, records) = (Arc::clone(&self.model.base), self.data.records.clone());
+        let seed = self.job.noise_seed.clone();
+        let trainer = match &self.checkpoint {
+            Some(checkpoint) => Trainer::resume(model, records, config, seed, checkpoint),
+            None => Trainer::new(model, records, config, seed),
+        };
+        trainer.map_err(failure)
+    }
+
+    fn progress(&self, trainer: &Trainer, plan: &DpSgdPlan, trained: Duration) -> Progress {
+        Progress {
+            step: trainer.completed_steps(),
+            total_steps: trainer.total_steps(),
+            records: self.data.records.len() as u64,
+            tokens: self.data.predicted_tokens,
+            epsilon_spent: plan.epsilon_after(trainer.completed_steps()),
+            epsilon_target: self.job.spec.dp_lora.epsilon.get(),
+            delta: plan.delta().get(),
+            noise_multiplier: plan.noise_multiplier(),
+            seconds_trained: self.job.progress.seconds_trained + trained.as_secs_f64(),
+            slices: self.job.progress.slices,
+        }
+    }
+
+    fn provenance<'a>(&'a self, plan: &'a DpSgdPlan) -> Provenance<'a> {
+        Provenance {
+            job: &self.job,
+            plan,
+            manifest: self.data.manifest.as_ref(),
+            tokenizer_json: &self.model.tokenizer_json,
+            model_hashes: &self.model.hashes,
+            training_file_sha256: &self.training_file_sha256,
+            code_version: &self.settings.code_version,
+            now: self.clock.now(),
+        }
+    }
+}
+
+/// How long steps take.
+#[derive(Debug, Default)]
+struct Pace {
+    longest: Duration,
+}
+
+impl Pace {
+    fn record(&mut self, step: Duration) {
+        self.longest = self.longest.max(step);
+    }
+
+    /// True when a step twice as long as the longest so far would still end `margin` before `deadline`: Poisson batches differ in size.
+    fn fits_another(&self, now: Duration, deadline: Duration, margin: Duration) -> bool {
+        now + 2 * self.longest + margin <= deadline
+    }
+}
+
+/// Failures of the host may pass; everything else is the same the next time, for training is deterministic.
+fn failure(error: TrainError) -> SliceError {
+    match error {
+        TrainError::Model(ModelError::Tensor(_) | ModelError::Io { .. }) => {
+            SliceError::Retryable(error.to_string())
+        }
+        TrainError::Model(_) => permanent(Subject::Model, error),
+        TrainError::NoRecords | TrainError::TokenOutOfRange { .. } => permanent(Subject::TrainingFile, error),
+        _ => permanent(Subject::Settings, error),
+    }
+}
+
+#[cfg(test)]
+#[path = "training_tests.rs"]
+mod tests;

@@ -1,0 +1,81 @@
+//! The words after `cargo xtask`, parsed once.
+
+use crate::stages::STAGES;
+
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Show the usage.
+    Help,
+    /// Name the stages of `test`.
+    Stages,
+    /// Build the page's WASM.
+    BuildPage,
+    /// Run the demo with these arguments.
+    Demo(Vec<String>),
+    /// Build the page, then run the service with these arguments.
+    Serve(Vec<String>),
+    /// Run the benchmarks with these arguments.
+    Bench(Vec<String>),
+    /// Run the tests.
+    Test(Selection),
+}
+
+/// Which stages of `test` run.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    only: Vec<String>,
+    skip: Vec<String>,
+}
+
+impl Selection {
+    /// True when the stage `name` is to run.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        let named = |names: &[String]| names.iter().any(|other| other == name);
+        (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
+    }
+}
+
+/// Parses the words after `cargo xtask`.
+///
+/// # Errors
+/// One sentence that says what to do.
+pub(crate) fn parse(words: &[String]) -> Result<Request, String> {
+    let Some((command, rest)) = words.split_first() else { return Ok(Request::Help) };
+    match command.as_str() {
+        "help" | "--help" | "-h" => Ok(Request::Help),
+        "stages" => Ok(Request::Stages),
+        "build-page" => Ok(Request::BuildPage),
+        "demo" => Ok(Request::Demo(rest.to_vec())),
+        "serve" => Ok(Request::Serve(rest.to_vec())),
+        "bench" => Ok(Request::Bench(rest.to_vec())),
+        "test" => selection(rest).map(Request::Test),
+        other => Err(format!("there is no command `{other}`; `cargo xtask help` names them")),
+    }
+}
+
+fn selection(words: &[String]) -> Result<Selection, String> {
+    let mut selection = Selection::default();
+    let mut words = words.iter();
+    while let Some(flag) = words.next() {
+        let list = match flag.as_str() {
+            "--only" => &mut selection.only,
+            "--skip" => &mut selection.skip,
+            other => return Err(format!("`test` takes --only STAGE and --skip STAGE, not `{other}`")),
+        };
+        let name = words.next().ok_or_else(|| format!("{flag} needs the name of a stage: {}", names()))?;
+        if !STAGES.iter().any(|stage| stage.name == name) {
+            return Err(format!("there is no stage `{name}`; the stages are {}", names()));
+        }
+        list.push(name.clone());
+    }
+    Ok(selection)
+}
+
+fn names() -> String {
+    STAGES.map(|stage| stage.name).join(", ")
+}
+
+#[cfg(test)]
+#[path = "arguments_tests.rs"]
+mod tests;

@@ -1,0 +1,83 @@
+//! `cargo xtask`: everything that takes more than one cargo command, for people and for continuous integration alike.
+//!
+//! * [`arguments`]: what was asked for; [`stages`]: the stages of `test`, in order, and [`report`], their summary.
+//! * [`tools`]: finds or installs what a stage needs and cargo does not bring; [`page`]: builds the page's WASM.
+//! * [`invariants`] and [`tidy`]: ARCHITECTURE.md's "Invariant:" lines, as checks.
+//! * [`process`]: child processes; [`counts`]: how many tests their output reports.
+//!
+//! It depends on nothing but the standard library, so that a fresh checkout starts its first stage within seconds.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks to a person")]
+
+mod arguments;
+mod counts;
+mod invariants;
+mod page;
+mod process;
+mod report;
+mod stages;
+mod tidy;
+mod tools;
+
+use arguments::Request;
+use process::{Command, Failure};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// How to use it.
+const USAGE: &str = "\
+cargo xtask demo [ARGS]         builds the command line, then runs `dpft demo`
+cargo xtask serve [ARGS]        builds the page and the command line, then runs `dpft serve`
+cargo xtask build-page          builds the page's WASM into web-client/site/pkg
+cargo xtask bench [ARGS]        runs the benchmarks of infra/benches
+cargo xtask test [--only STAGE]... [--skip STAGE]...
+                                sets up what is missing, then runs every test; `cargo xtask stages` names the stages
+";
+
+fn main() -> ExitCode {
+    let root = workspace_root();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let done = arguments::parse(&words).map_err(Failure::new).and_then(|request| perform(&root, request));
+    match done {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(root: &Path, request: Request) -> Result<ExitCode, Failure> {
+    match request {
+        Request::Help => println!("{USAGE}"),
+        Request::Stages => {
+            stages::STAGES.iter().for_each(|stage| println!("{:<10} {}", stage.name, stage.purpose))
+        }
+        Request::BuildPage => page::build(root)?,
+        Request::Demo(rest) => command_line(root, "demo", &rest)?,
+        Request::Serve(rest) => {
+            page::build(root)?;
+            command_line(root, "serve", &rest)?;
+        }
+        Request::Bench(rest) => bench(root, &rest)?,
+        Request::Test(selection) => return Ok(stages::run(root, &selection)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn command_line(root: &Path, command: &str, rest: &[String]) -> Result<(), Failure> {
+    Command::new(root, "cargo")
+        .args(["run", "--release", "--package", "dpft", "--", command])
+        .args(rest)
+        .run()
+}
+
+fn bench(root: &Path, rest: &[String]) -> Result<(), Failure> {
+    Command::new(root, "cargo").args(["run", "--release", "--package", "benches", "--"]).args(rest).run()
+}
+
+/// The folder that holds the workspace's Cargo.toml.
+fn workspace_root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // The crate lies in infra/xtask, so it has a grandparent.
+    here.ancestors().nth(2).expect("infra/xtask lies two folders below the root").to_owned()
+}

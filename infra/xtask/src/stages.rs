@@ -1,0 +1,183 @@
+//! The stages of `cargo xtask test`: quick and telling ones first, those that need other programs last.
+
+use crate::arguments::Selection;
+use crate::counts::Counts;
+use crate::process::{Command, Failure};
+use crate::report::{Line, summary, total};
+use crate::{page, tidy, tools};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// One stage.
+pub(crate) struct Stage {
+    /// What `--only` and `--skip` call it.
+    pub(crate) name: &'static str,
+    /// What it shows, in one line.
+    pub(crate) purpose: &'static str,
+    run: fn(&Path) -> Result<Ended, Failure>,
+}
+
+/// A stage that ran to its end: whether it succeeded, and the tests it counted.
+struct Ended {
+    success: bool,
+    counts: Counts,
+}
+
+/// All stages, in order.
+pub(crate) const STAGES: [Stage; 10] = [
+    Stage { name: "fmt", purpose: "the code is formatted", run: fmt },
+    Stage { name: "tidy", purpose: "ARCHITECTURE.md's invariants hold", run: tidy_stage },
+    Stage { name: "clippy", purpose: "no warnings, in tests neither", run: clippy },
+    Stage { name: "test", purpose: "unit, integration and documentation tests", run: test },
+    Stage { name: "wasm", purpose: "dp, perturb and protocol build for the browser", run: wasm },
+    Stage {
+        name: "deny",
+        purpose: "dependencies: licences, sources, bans, known vulnerabilities",
+        run: deny,
+    },
+    Stage { name: "browser", purpose: "the page, in Chromium, against the real service", run: browser },
+    Stage { name: "openai", purpose: "OpenAI's own Python client against the real service", run: openai },
+    Stage { name: "template", purpose: "template.yaml, linted as written and as deployed", run: template },
+    Stage { name: "deploy", purpose: "a real deployment, on an emulator of AWS", run: deploy },
+];
+
+/// Runs the selected stages, all of them even when one fails, and prints the summary.
+pub(crate) fn run(root: &Path, selection: &Selection) -> ExitCode {
+    let lines: Vec<Line> =
+        STAGES.iter().filter(|stage| selection.holds(stage.name)).map(|stage| run_one(root, stage)).collect();
+    println!("{}", summary(&lines));
+    if total(&lines).failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the edge: how long a stage took is for a person, and decides nothing"
+)]
+fn run_one(root: &Path, stage: &Stage) -> Line {
+    println!("\n== {}: {}", stage.name, stage.purpose);
+    let start = Instant::now();
+    let (success, counts, failure) = match (stage.run)(root) {
+        Ok(Ended { success: true, counts }) => (true, counts, None),
+        Ok(Ended { success: false, counts }) => (false, counts, Some("see above".to_owned())),
+        Err(failure) => (false, Counts::default(), Some(failure.to_string())),
+    };
+    let took = start.elapsed();
+    println!(
+        "== {}: {} after {:.1} s",
+        stage.name,
+        if success { "ok" } else { "FAILED" },
+        took.as_secs_f64()
+    );
+    Line { name: stage.name, counts: counts.verdict(success), failure, took }
+}
+
+/// A stage that only succeeds or fails.
+fn simple(command: Command) -> Result<Ended, Failure> {
+    command.run().map(|()| Ended { success: true, counts: Counts::default() })
+}
+
+/// A stage whose output reports tests.
+fn counted(command: Command) -> Result<Ended, Failure> {
+    let output = command.watch()?;
+    Ok(Ended { success: output.success, counts: Counts::read(&output.text) })
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    Command::new(root, "cargo").args(arguments)
+}
+
+fn fmt(root: &Path) -> Result<Ended, Failure> {
+    tools::component(root, "rustfmt")?;
+    simple(cargo(root, &["fmt", "--all", "--check"]))
+}
+
+fn tidy_stage(root: &Path) -> Result<Ended, Failure> {
+    for warning in tidy::long_modules(root)? {
+        println!("warning: {warning}");
+    }
+    let problems = tidy::problems(root)?;
+    problems.iter().for_each(|problem| println!("error: {problem}"));
+    Ok(Ended { success: problems.is_empty(), counts: Counts { passed: 0, failed: problems.len() as u64 } })
+}
+
+fn clippy(root: &Path) -> Result<Ended, Failure> {
+    tools::component(root, "clippy")?;
+    simple(cargo(root, &["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn test(root: &Path) -> Result<Ended, Failure> {
+    counted(cargo(root, &["test", "--release", "--workspace", "--no-fail-fast"]))
+}
+
+fn wasm(root: &Path) -> Result<Ended, Failure> {
+    page::build_wasm(root, &["dp", "perturb", "protocol"])?;
+    Ok(Ended { success: true, counts: Counts::default() })
+}
+
+fn deny(root: &Path) -> Result<Ended, Failure> {
+    let program = tools::cargo_deny(root)?;
+    Command::new(root, &program)
+        .args(["--log-level", "error", "check", "bans", "licenses", "sources"])
+        .run()?;
+    let advisories = Command::new(root, &program).args(["check", "advisories"]).capture()?;
+    if advisories.text.contains("failed to fetch advisory database") {
+        println!(
+            "skipped: known vulnerabilities, for the RustSec database on github.com cannot be reached from here"
+        );
+    } else {
+        println!("{}", advisories.text);
+    }
+    let unreachable = advisories.text.contains("failed to fetch advisory database");
+    Ok(Ended { success: advisories.success || unreachable, counts: Counts::default() })
+}
+
+fn browser(root: &Path) -> Result<Ended, Failure> {
+    tools::chromium(root)?;
+    page::build(root)?;
+    counted(cargo(
+        root,
+        &["test", "--release", "--package", "browser-tests", "--", "--ignored", "--test-threads", "1"],
+    ))
+}
+
+fn openai(root: &Path) -> Result<Ended, Failure> {
+    let programs = tools::python(root)?;
+    let test = cargo(root, &["test", "--release", "--package", "local", "--", "--ignored"]);
+    counted(test.env("DPFT_PYTHON", programs.join("python")))
+}
+
+fn template(root: &Path) -> Result<Ended, Failure> {
+    simple(with_python(root, Command::new(root, "infra/aws/lint.sh"))?)
+}
+
+fn deploy(root: &Path) -> Result<Ended, Failure> {
+    let build = [
+        "build",
+        "--release",
+        "--package",
+        "dpft",
+        "--package",
+        "api-function",
+        "--package",
+        "finetune-function",
+    ];
+    cargo(root, &build).run()?;
+    counted(with_python(
+        root,
+        Command::new(root, tools::python(root)?.join("python")).args(["infra/aws/test_deploy.py"]),
+    )?)
+}
+
+/// `command` with the Python environment's programs first in PATH.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the edge: PATH goes on to a child, nothing here depends on it"
+)]
+fn with_python(root: &Path, command: Command) -> Result<Command, Failure> {
+    let mut path: Vec<PathBuf> = vec![tools::python(root)?];
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let path = std::env::join_paths(path)
+        .map_err(|error| Failure::new(format!("PATH cannot be extended: {error}")))?;
+    Ok(command.env("PATH", path))
+}

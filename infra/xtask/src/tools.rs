@@ -1,0 +1,140 @@
+//! What the tests need beyond cargo: found, or installed with a line that says so.
+//!
+//! A fresh Debian 12 with rustup, gcc and python3 is enough. Everything but Debian packages goes under `target/`.
+
+use crate::page::WASM;
+use crate::process::{Command, Failure};
+use std::path::{Path, PathBuf};
+
+/// cargo-deny, pinned: a newer one may know new rules.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Adds the WASM target to the Rust toolchain.
+pub(crate) fn wasm_target(root: &Path) -> Result<(), Failure> {
+    let installed = Command::new(root, "rustup").args(["target", "list", "--installed"]).capture()?;
+    if installed.text.lines().any(|line| line == WASM) {
+        return Ok(());
+    }
+    println!("installing: Rust's target {WASM}");
+    Command::new(root, "rustup").args(["target", "add", WASM]).run()
+}
+
+/// Adds a component, such as clippy, to the Rust toolchain.
+pub(crate) fn component(root: &Path, name: &str) -> Result<(), Failure> {
+    let installed = Command::new(root, "rustup").args(["component", "list", "--installed"]).capture()?;
+    if installed.text.lines().any(|line| line.starts_with(name)) {
+        return Ok(());
+    }
+    println!("installing: Rust's component {name}");
+    Command::new(root, "rustup").args(["component", "add", name]).run()
+}
+
+/// cargo-deny's path. Its own dependencies take a few minutes, once.
+pub(crate) fn cargo_deny(root: &Path) -> Result<PathBuf, Failure> {
+    let tools = root.join("target/tools");
+    let program = tools.join("bin/cargo-deny");
+    let known = program.exists()
+        && Command::new(root, &program).args(["--version"]).capture()?.text.contains(CARGO_DENY);
+    if known {
+        return Ok(program);
+    }
+    println!("installing: cargo-deny {CARGO_DENY} into {} (a few minutes, once)", tools.display());
+    let build = tools.join("build");
+    Command::new(root, "cargo")
+        .args([
+            "install",
+            "cargo-deny",
+            "--version",
+            CARGO_DENY,
+            "--locked",
+            "--no-default-features",
+            "--force",
+        ])
+        .args([Path::new("--root"), &tools, Path::new("--target-dir"), &build])
+        // It runs for a second, so compiling it fast matters more than its speed.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+        .run()?;
+    // Only the program is needed again. That the folder stays behind would be no harm.
+    let _ = std::fs::remove_dir_all(build);
+    Ok(program)
+}
+
+/// The folder of a Python environment's programs, with the packages of infra/aws/requirements.txt.
+pub(crate) fn python(root: &Path) -> Result<PathBuf, Failure> {
+    let folder = root.join("target/venv");
+    let programs = folder.join("bin");
+    let wanted = read(&root.join("infra/aws/requirements.txt"))?;
+    let stamp = folder.join("requirements.txt");
+    if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
+        return Ok(programs);
+    }
+    create_environment(root, &folder)?;
+    println!("installing: the Python packages of infra/aws/requirements.txt into {}", folder.display());
+    Command::new(root, programs.join("python"))
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--requirement",
+            "infra/aws/requirements.txt",
+        ])
+        .run()?;
+    // Written last, so that an installation that was cut short is repeated.
+    std::fs::write(&stamp, wanted)
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", stamp.display())))?;
+    Ok(programs)
+}
+
+fn create_environment(root: &Path, folder: &Path) -> Result<(), Failure> {
+    let create = || Command::new(root, "python3").args(["-m", "venv", "--clear"]).args([folder]).capture();
+    if create()?.success {
+        return Ok(());
+    }
+    debian_packages(root, &["python3-venv"])?;
+    let second = create()?;
+    if second.success {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("python3 -m venv failed: {}", second.text.trim())))
+    }
+}
+
+/// Chromium and its driver, for the browser tests.
+pub(crate) fn chromium(root: &Path) -> Result<(), Failure> {
+    if on_path(root, "chromium") && on_path(root, "chromedriver") {
+        return Ok(());
+    }
+    debian_packages(root, &["chromium", "chromium-driver"])
+}
+
+fn on_path(root: &Path, program: &str) -> bool {
+    Command::new(root, program).args(["--version"]).capture().is_ok_and(|output| output.success)
+}
+
+fn debian_packages(root: &Path, packages: &[&str]) -> Result<(), Failure> {
+    let list = packages.join(" ");
+    let is_root =
+        Command::new(root, "id").args(["-u"]).capture().is_ok_and(|output| output.text.trim() == "0");
+    if !is_root || !on_path(root, "apt-get") {
+        return Err(Failure::new(format!(
+            "{list} missing. Install it first, on Debian by `sudo apt-get install {list}`"
+        )));
+    }
+    println!("installing: Debian packages {list}");
+    Command::new(root, "apt-get").args(["update", "-qq"]).run()?;
+    Command::new(root, "apt-get")
+        .args(["install", "--yes", "--quiet", "--no-install-recommends"])
+        .args(packages)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .run()
+}
+
+/// A file's text.
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
+}

@@ -1,0 +1,36 @@
+//! Stopping in the middle.
+
+use anyhow::ensure;
+use browser_tests::netlog::NetLog;
+
+use crate::scene::{TEXT, choose, console_is_clean, open, run, service};
+
+#[test]
+#[ignore = "needs Chromium: run with --ignored"]
+fn cancelling_while_scrambling_sends_nothing_and_can_be_repeated() -> anyhow::Result<()> {
+    run(async {
+        let browser = open(service().await?).await?;
+        // Some seconds of work, so that there is a middle.
+        choose(&browser, "long.txt", &TEXT.repeat(8 * 1024 * 1024 / TEXT.len())).await?;
+        for _ in 0..2 {
+            browser.click("#send").await?;
+            browser.wait_until("document.getElementById('send-bar').value > 0").await?;
+            browser.click("#cancel-send").await?;
+            browser
+                .wait_until(
+                    "document.getElementById('send-status').textContent === 'Cancelled. Nothing was sent.'",
+                )
+                .await?;
+            browser.wait_until("!document.getElementById('send').disabled").await?;
+        }
+        console_is_clean(&browser).await?;
+        let log = NetLog::parse(&browser.close().await?)?;
+        ensure!(
+            log.requests
+                .iter()
+                .all(|request| request.method == "GET" || !request.initiator.starts_with("http"))
+        );
+        ensure!(!log.contains(b"DPTK"), "a container was sent");
+        Ok(())
+    })
+}
