@@ -1,7 +1,9 @@
 //! A client of the HTTP API, as small as the commands need.
 
 use anyhow::{Context as _, bail};
-use protocol::api::{CreateFile, CreateJob, FileObject, FileTicket, JobObject, PURPOSE_FINE_TUNE, PresignedPut};
+use protocol::api::{
+    CreateFile, CreateJob, FileObject, FileTicket, JobObject, PURPOSE_FINE_TUNE, PresignedPut,
+};
 use protocol::error::ErrorBody;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
@@ -17,7 +19,11 @@ impl Client {
     /// `base` ends in `/v1`.
     pub(crate) fn new(base: &str, api_key: &str) -> Self {
         let config = ureq::Agent::config_builder().http_status_as_error(false).build();
-        Self { agent: config.into(), base: base.trim_end_matches('/').to_owned(), api_key: api_key.to_owned() }
+        Self {
+            agent: config.into(),
+            base: base.trim_end_matches('/').to_owned(),
+            api_key: api_key.to_owned(),
+        }
     }
 
     /// Uploads `bytes` by presigned PUT and returns the file.
@@ -56,10 +62,14 @@ impl Client {
     }
 
     fn put(&self, put: &PresignedPut, bytes: &[u8]) -> anyhow::Result<()> {
-        let request = put.headers.iter().fold(self.agent.put(&put.url), |r, (name, value)| r.header(name, value));
+        let request =
+            put.headers.iter().fold(self.agent.put(&put.url), |r, (name, value)| r.header(name, value));
         let answer = request.send(bytes).context("the storage cannot be reached")?;
         if answer.status() != 200 {
-            bail!("the storage refused the upload (status {}); ask for a new link and try again", answer.status());
+            bail!(
+                "the storage refused the upload (status {}); ask for a new link and try again",
+                answer.status()
+            );
         }
         Ok(())
     }
@@ -90,7 +100,8 @@ impl Client {
 fn read_answer<T: DeserializeOwned>(mut answer: ureq::http::Response<ureq::Body>) -> anyhow::Result<T> {
     let body = answer.body_mut().read_to_vec().context("the service's answer broke off")?;
     if answer.status().is_success() {
-        return serde_json::from_slice(&body).context("the service's answer is not what this version expects");
+        return serde_json::from_slice(&body)
+            .context("the service's answer is not what this version expects");
     }
     match serde_json::from_slice::<ErrorBody>(&body) {
         Ok(error) => bail!("{}", error.error.message),

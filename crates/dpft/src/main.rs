@@ -20,8 +20,7 @@ fn main() -> ExitCode {
     match commands::run(args::Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // `{:#}` prints the causes on the same line.
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", show::error(&error));
             ExitCode::FAILURE
         }
     }

@@ -7,16 +7,25 @@ use protocol::certificate::Certificate;
 /// A bar for `total` units of `what`, on stderr.
 pub(crate) fn bar(total: u64, what: &str) -> ProgressBar {
     // The template is a constant that indicatif parses; a test covers it.
-    let style = ProgressStyle::with_template("{msg:<28} [{bar:30}] {pos}/{len} {prefix} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template("{msg:<28} [{bar:30}] {pos}/{len} {prefix} {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(total).with_style(style.progress_chars("=> ")).with_message(what.to_owned())
 }
 
 /// One line about where a job stands.
 pub(crate) fn job_line(job: &JobObject) -> String {
-    let status = serde_json::to_value(job.status).ok().and_then(|s| s.as_str().map(str::to_owned)).unwrap_or_default();
+    let status =
+        serde_json::to_value(job.status).ok().and_then(|s| s.as_str().map(str::to_owned)).unwrap_or_default();
     let p = &job.progress;
-    let left = p.seconds_left().filter(|_| job.finished_at.is_none()).map(|s| format!(", about {} left", duration(s))).unwrap_or_default();
-    format!("{status}: step {} of {}, {} records, ε {:.3} of {:.3} spent{left}", p.step, p.total_steps, p.records, p.epsilon_spent, p.epsilon_target)
+    let left = p
+        .seconds_left()
+        .filter(|_| job.finished_at.is_none())
+        .map(|s| format!(", about {} left", duration(s)))
+        .unwrap_or_default();
+    format!(
+        "{status}: step {} of {}, {} records, ε {:.3} of {:.3} spent{left}",
+        p.step, p.total_steps, p.records, p.epsilon_spent, p.epsilon_target
+    )
 }
 
 /// What a certificate promises, a line for each of its two guarantees.
@@ -31,6 +40,15 @@ pub(crate) fn certificate(certificate: &Certificate) -> String {
         format!("text: {per_token}-LDP for each token; at most {longest:.0} for the longest record ({} tokens)", l.max_tokens_in_a_record)
     });
     format!("{local}\n{training}")
+}
+
+/// An error with its causes on one line; a cause that its effect has quoted already is left out.
+pub(crate) fn error(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |line, cause| match line.as_str() {
+        "" => cause,
+        said if said.contains(&cause) => line,
+        _ => format!("{line}: {cause}"),
+    })
 }
 
 /// Seconds in words.

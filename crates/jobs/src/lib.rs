@@ -25,7 +25,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use driver::{Attempt, DriverContext, DriverError, Limits, Outcome, run_message, settle_dead_letter};
 pub use job_store::{JobStore, JobStoreError, Versioned};
 pub use queue::{Delivery, LocalQueue, LocalQueueConfig, Queue, QueueError, SqsQueue};
-pub use runner::{SliceBudget, SliceError, SliceResult, SliceRunner, StopFlag};
+pub use runner::{LiveProgress, SliceBudget, SliceError, SliceResult, SliceRunner, StopFlag};
 #[cfg(any(test, feature = "test-support"))]
 pub use store::{FailingStore, FaultPlan, conformance};
 pub use store::{

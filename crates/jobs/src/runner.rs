@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use protocol::error::ErrorObject;
 use protocol::state::{JobState, Progress};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a slice may take.
@@ -14,6 +14,29 @@ pub struct SliceBudget {
     pub deadline: Duration,
     /// Raised when the job was cancelled, failed or taken over: whatever the slice still does is thrown away.
     pub stop: StopFlag,
+    /// Where the runner says, after each step, how far it is.
+    pub live: LiveProgress,
+}
+
+/// The latest word of a running slice on its progress, shared between the driver and the runner's threads.
+#[derive(Debug, Clone, Default)]
+pub struct LiveProgress(Arc<Mutex<Option<Progress>>>);
+
+impl LiveProgress {
+    /// Says how far the slice is.
+    pub fn set(&self, progress: Progress) {
+        *self.lock() = Some(progress);
+    }
+
+    /// What was said since the last call.
+    pub fn take(&self) -> Option<Progress> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Progress>> {
+        // The option is replaced whole, so a panic elsewhere leaves it valid.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A flag that is raised once, shared between the driver and the runner's threads.

@@ -3,7 +3,7 @@
 use crate::driver::{Attempt, DriverContext, DriverError, Outcome, kept_failing};
 use crate::job_store::{JobStore, JobStoreError};
 use crate::results;
-use crate::runner::{SliceBudget, SliceError, SliceResult, StopFlag};
+use crate::runner::{LiveProgress, SliceBudget, SliceError, SliceResult, StopFlag};
 use crate::store::{PutCondition, StoreError};
 use bytes::Bytes;
 use protocol::error::ErrorObject;
@@ -89,10 +89,11 @@ impl<'a> Slice<'a> {
     async fn run(&self, deadline: Duration) -> Result<SliceResult, Failure> {
         let checkpoint = self.checkpoint().await?;
         let stop = StopFlag::default();
-        let budget = SliceBudget { deadline, stop: stop.clone() };
+        let live = LiveProgress::default();
+        let budget = SliceBudget { deadline, stop: stop.clone(), live: live.clone() };
         let result = tokio::select! {
             result = self.context.runner.run(&self.job, checkpoint, budget) => result,
-            never = self.watch(&stop) => match never {},
+            never = self.watch(&stop, &live) => match never {},
         };
         if stop.is_raised() {
             // Asking again says why: the job is over, gone, or another worker's.
@@ -121,11 +122,18 @@ impl<'a> Slice<'a> {
         Err(Failure::Passing(DriverError::Slice("the checkpoint does not have its hash".into())))
     }
 
-    /// Raises the flag when the slice has become pointless; never returns.
-    async fn watch(&self, stop: &StopFlag) -> std::convert::Infallible {
+    /// Passes on how far the slice is, and raises the flag when it has become pointless; never returns.
+    async fn watch(&self, stop: &StopFlag, live: &LiveProgress) -> std::convert::Infallible {
         loop {
             tokio::time::sleep(self.context.limits.watch_interval).await;
-            if matches!(self.still_ours().await, Err(Failure::Lost(_))) {
+            let looked = match live.take().filter(is_finite) {
+                Some(progress) => {
+                    let report = Change::Report { epoch: self.epoch(), progress };
+                    self.change(report).await.map_err(Failure::from)
+                }
+                None => self.still_ours().await,
+            };
+            if matches!(looked, Err(Failure::Lost(_))) {
                 stop.raise();
                 return std::future::pending().await;
             }

@@ -266,7 +266,8 @@ impl JobObject {
     pub fn from_state(state: &JobState, now: u64) -> Self {
         let settings = &state.spec.dp_lora;
         let succeeded = state.status == Status::Succeeded;
-        let left = state.progress.seconds_left().filter(|_| !state.status.is_final());
+        let progress = state.live.as_ref().unwrap_or(&state.progress);
+        let left = progress.seconds_left().filter(|_| !state.status.is_final());
         Self {
             id: state.id.clone(),
             object: "fine_tuning.job".into(),
@@ -289,7 +290,7 @@ impl JobObject {
             // A whole number of seconds is all a person can use.
             estimated_finish: left.map(|seconds| now + seconds.ceil() as u64),
             metadata: state.spec.metadata.clone(),
-            progress: state.progress.clone(),
+            progress: progress.clone(),
         }
     }
 }

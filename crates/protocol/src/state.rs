@@ -172,8 +172,11 @@ pub struct JobState {
     /// All of the job's randomness derives from this seed, so that a repeated step releases the same noised values and no second sample.
     /// It never leaves the service: whoever knows it can subtract the noise.
     pub noise_seed: SecretSeed,
-    /// How far it is.
+    /// How far it is: what is committed.
     pub progress: Progress,
+    /// How far the running slice says it is, to be shown only. A crash may take these steps back; nothing of them was released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<Progress>,
     /// Its story, oldest first.
     pub events: Vec<Event>,
     /// Sequence number of the next event.
@@ -201,6 +204,7 @@ impl JobState {
             checkpoint: None,
             noise_seed,
             progress,
+            live: None,
             events: Vec::new(),
             next_event: 0,
             result_files: Vec::new(),

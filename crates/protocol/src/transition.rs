@@ -13,7 +13,9 @@
 //! Fail is also allowed from `queued` (a job whose message kept dying is failed by the dead-letter path). `succeeded`, `failed` and
 //! `cancelled` are final: every change is refused, so a worker that still runs when its job is cancelled finds its commit refused and stops.
 //!
-//! Invariant: what a lease holder writes (Commit, Succeed, Fail, Release) is refused unless it names the present epoch. A worker that lost
+//! Report changes nothing but what is shown while a slice runs; every other change takes it back.
+//!
+//! Invariant: what a lease holder writes (Report, Commit, Succeed, Fail, Release) is refused unless it names the present epoch. A worker that lost
 //! its lease, to expiry or to a successor, can therefore never change the job: its epoch is old.
 //!
 //! Invariant: the step and the ε spent never fall, and a slice number is committed once.
@@ -31,6 +33,13 @@ pub enum Change {
         slice: u64,
         /// End of the lease.
         until: u64,
+    },
+    /// The holder says how far it is within its slice. Only for the owner's eyes: nothing is committed by it.
+    Report {
+        /// The holder's epoch.
+        epoch: u64,
+        /// How far the slice is now.
+        progress: Progress,
     },
     /// The holder finished a slice and more remain.
     Commit {
@@ -121,7 +130,12 @@ pub fn transition(state: &JobState, change: Change, now: u64) -> Result<JobState
         return Err(Refusal::Finished);
     }
     let mut next = state.clone();
+    next.live = None;
     match change {
+        Change::Report { epoch, progress } => {
+            check_epoch(&next, epoch)?;
+            next.live = Some(progress);
+        }
         Change::Acquire { slice, until } => acquire(&mut next, slice, until, now)?,
         Change::Commit { epoch, checkpoint, progress } => {
             commit(&mut next, epoch, checkpoint, progress, now)?

@@ -102,6 +102,24 @@ fn a_released_lease_can_be_taken_at_once_and_its_old_holder_is_fenced() {
 }
 
 #[test]
+fn a_report_is_shown_but_never_committed() {
+    let running = acquired(&queued(), 101);
+    let reported = transition(&running, Change::Report { epoch: 1, progress: progress(7) }, 102).unwrap();
+    assert_eq!((reported.live.as_ref().map(|p| p.step), reported.progress.step), (Some(7), 0));
+    let shown = crate::api::JobObject::from_state(&reported, 102).progress;
+    assert_eq!(shown.step, 7);
+    let zombie = Change::Report { epoch: 0, progress: progress(8) };
+    assert_eq!(transition(&reported, zombie, 103), Err(Refusal::Fenced { epoch: 0, current: 1 }));
+    let taken_over = transition(&reported, Change::Acquire { slice: 0, until: 300 }, 161).unwrap();
+    assert_eq!(taken_over.live, None, "what was not committed is taken back");
+    let committed = Change::Commit { epoch: 2, checkpoint: checkpoint(4), progress: progress(4) };
+    assert!(
+        transition(&taken_over, committed, 162).is_ok(),
+        "a report never blocks a commit that is behind it"
+    );
+}
+
+#[test]
 fn cancelling_fences_the_worker_and_is_final() {
     let running = acquired(&queued(), 101);
     let cancelled = transition(&running, Change::Cancel, 105).unwrap();
@@ -146,6 +164,7 @@ enum Op {
     Succeed { epoch_back: u64 },
     Fail { epoch_back: Option<u64> },
     Release { epoch_back: u64 },
+    Report { epoch_back: u64, steps: u64 },
     Cancel,
 }
 
@@ -156,6 +175,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0u64..3).prop_map(|epoch_back| Op::Succeed { epoch_back }),
         1 => proptest::option::of(0u64..3).prop_map(|epoch_back| Op::Fail { epoch_back }),
         2 => (0u64..3).prop_map(|epoch_back| Op::Release { epoch_back }),
+        3 => (0u64..3, 0u64..9).prop_map(|(epoch_back, steps)| Op::Report { epoch_back, steps }),
         1 => Just(Op::Cancel),
     ]
 }
@@ -177,6 +197,9 @@ fn change(state: &JobState, op: &Op, now: u64) -> Change {
         }
         Op::Fail { epoch_back } => Change::Fail { epoch: epoch_back.as_ref().map(epoch), error: failure() },
         Op::Release { epoch_back } => Change::Release { epoch: epoch(epoch_back) },
+        Op::Report { epoch_back, steps } => {
+            Change::Report { epoch: epoch(epoch_back), progress: ahead(*steps) }
+        }
         Op::Cancel => Change::Cancel,
     }
 }

@@ -93,13 +93,29 @@ impl FileStore<'_> {
         Ok(())
     }
 
-    /// Stores a new file with its content. Content goes first: a file that is listed with metadata from here is whole.
+    /// Stores a new file with its content. Content goes first: a file that is listed with metadata from here is whole. Doing so again with the
+    /// same content is fine.
+    ///
+    /// # Errors
+    /// 409 when the file has another content already.
     pub(crate) async fn put_file(&self, id: FileId, filename: Filename, content: Bytes) -> Answer<FileMeta> {
         let size = content.len() as u64;
         let meta = self.new_meta(id, filename, size, hex::encode(Sha256::digest(&content)));
-        self.state.store.put(&meta.content_key, content, PutCondition::Always).await?;
+        match self.state.store.put(&meta.content_key, content.clone(), PutCondition::IfAbsent).await {
+            Ok(_) => {}
+            Err(StoreError::PreconditionFailed) => self.check_same(&meta.content_key, &content).await?,
+            Err(error) => return Err(error.into()),
+        }
         self.put_meta(&meta).await?;
         Ok(meta)
+    }
+
+    async fn check_same(&self, key: &str, content: &Bytes) -> Answer<()> {
+        if self.state.store.get(key).await?.bytes == content {
+            return Ok(());
+        }
+        let message = "The file was written with another content before. Start again with a new one.";
+        Err(ApiError::conflict("file_exists", message).into())
     }
 
     /// Metadata of a new file to train on.

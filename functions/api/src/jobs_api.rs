@@ -1,6 +1,6 @@
 //! `/v1/fine_tuning/jobs`: creating a job is checking everything that can be checked before a worker starts, then state, then message.
 //!
-//! Invariant: a job whose message could not be sent is removed again, and a repeated request with the same `Idempotency-Key` sends it again, so
+//! Invariant: a new job whose message could not be sent is removed again, and a repeated request with the same `Idempotency-Key` sends it again, so
 //! that no job waits for a message that never comes.
 
 use crate::auth::Tenant;
@@ -20,8 +20,9 @@ use jobs::JobStoreError;
 use protocol::api::{CheckpointObject, EventObject, JobObject, List};
 use protocol::error::ApiError;
 use protocol::id::{JobId, TenantId};
+use protocol::keys::job_state;
 use protocol::message::SliceMessage;
-use protocol::state::{JobState, Status};
+use protocol::state::{JobSpec, JobState, Status};
 use protocol::transition::{Change, Refusal, transition};
 use std::time::Duration;
 
@@ -67,36 +68,45 @@ pub(crate) async fn create(
     let seed = SecretSeed::from_bytes(draw(&*state.entropy));
     let job = JobState::new(id, tenant.0.clone(), spec, seed, state.clock.now());
     let job = match state.jobs.create(&job).await {
-        Ok(()) => job,
+        Ok(()) => {
+            first_message(&state, &job).await?;
+            job
+        }
         Err(JobStoreError::Exists) => repeated(&state, &job).await?,
         Err(error) => return Err(error.into()),
     };
-    enqueue(&state, &job).await?;
     Ok(Json(JobObject::from_state(&job, state.clock.now())))
 }
 
-/// The job that an earlier request with the same `Idempotency-Key` made.
+/// Asks for the first slice of a new job, or removes the job again.
+async fn first_message(state: &ApiState, job: &JobState) -> Answer<()> {
+    let sent = send(state, job).await;
+    if sent.is_err() {
+        // Should the message have been taken after all, its worker finds no job and drops it.
+        state.store.delete(&job_state(&job.tenant, &job.id)).await?;
+    }
+    sent
+}
+
+/// The job that an earlier request with the same `Idempotency-Key` made. That request may have ended before it sent the message, so it is sent
+/// again; should it be the second one, the job's state makes it harmless.
 async fn repeated(state: &ApiState, wanted: &JobState) -> Answer<JobState> {
     let job = state.jobs.load(&wanted.tenant, &wanted.id).await?.value;
-    if job.spec != wanted.spec {
+    // Through JSON, as the stored one went: a number may change in its last digit on the way.
+    let wanted: JobSpec = serde_json::from_slice(&serde_json::to_vec(&wanted.spec)?)?;
+    if job.spec != wanted {
         let message = "This `Idempotency-Key` was used for another job. Use a new key for a new job.";
         return Err(ApiError::conflict("idempotency_key_reused", message).into());
+    }
+    if job.status == Status::Queued {
+        send(state, &job).await?;
     }
     Ok(job)
 }
 
-/// Sends the first slice's message. For a repeated request this may be the second one, which the job's state makes harmless.
-async fn enqueue(state: &ApiState, job: &JobState) -> Answer<()> {
-    if job.status != Status::Queued {
-        return Ok(());
-    }
+async fn send(state: &ApiState, job: &JobState) -> Answer<()> {
     let message = SliceMessage { tenant: job.tenant.clone(), job: job.id.clone(), slice: job.next_slice };
-    if let Err(error) = state.queue.send(&message, Duration::ZERO).await {
-        // Should the message have been taken after all, its worker finds no job and drops it.
-        state.store.delete(&protocol::keys::job_state(&job.tenant, &job.id)).await?;
-        return Err(error.into());
-    }
-    Ok(())
+    Ok(state.queue.send(&message, Duration::ZERO).await?)
 }
 
 /// All of a tenant's jobs, in no order.

@@ -77,8 +77,13 @@ async fn a_job_whose_message_is_not_taken_leaves_nothing_and_can_be_tried_again(
     post_with_key(&world, "k", body.clone()).await.assert_error(500, "internal_error");
     assert_eq!(world.get(JOBS).await.ok()["data"], json!([]));
     world.queue.broken.store(false, Ordering::Relaxed);
-    post_with_key(&world, "k", body).await.ok();
+    post_with_key(&world, "k", body.clone()).await.ok();
     assert_eq!(world.queue.sent.lock().unwrap().len(), 1);
+
+    // The job is known to its owner now: a repetition that fails must not remove it.
+    world.queue.broken.store(true, Ordering::Relaxed);
+    post_with_key(&world, "k", body).await.assert_error(500, "internal_error");
+    assert_eq!(world.get(JOBS).await.ok()["data"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

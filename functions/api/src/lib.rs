@@ -40,6 +40,7 @@ pub use entropy::{Entropy, OsEntropy, draw};
 pub use error::Failure;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
@@ -109,6 +110,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/healthz", get(|| async { "ok" }))
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
+        // `buffer_body` bounds every body; axum's own bound of 2 MB would refuse what it lets through.
+        .layer(DefaultBodyLimit::disable())
         .layer(from_fn(extract::buffer_body))
         .layer(from_fn(request_log::log))
         .with_state(state)

@@ -1,4 +1,6 @@
 //! Lambda entry point: reads the environment, joins the parts, answers API Gateway's events.
+//!
+//! Environment: `FILES_BUCKET` and `QUEUE_URL` (required); `S3_PATH_STYLE=1` for stores that want the bucket in the path.
 
 use anyhow::Context;
 use api_function::{ApiConfig, ApiState, OsEntropy, router};
@@ -13,7 +15,9 @@ async fn main() -> Result<(), lambda_http::Error> {
     let bucket = setting("FILES_BUCKET")?;
     let queue_url = setting("QUEUE_URL")?;
     let aws = aws_config::load_from_env().await;
-    let store = S3Store::new(aws_sdk_s3::Client::new(&aws), bucket);
+    let path_style = setting("S3_PATH_STYLE").is_ok_and(|value| value == "1");
+    let s3 = aws_sdk_s3::config::Builder::from(&aws).force_path_style(path_style).build();
+    let store = S3Store::new(aws_sdk_s3::Client::from_conf(s3), bucket);
     let queue = SqsQueue::new(aws_sdk_sqs::Client::new(&aws), queue_url);
     let state = ApiState::new(
         Arc::new(store),

@@ -28,7 +28,7 @@ struct CountingEntropy(AtomicU64);
 
 impl Entropy for CountingEntropy {
     fn fill(&self, buffer: &mut [u8]) {
-        let number = self.0.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+        let number = (self.0.fetch_add(1, Ordering::Relaxed) + 1).to_le_bytes();
         for (i, byte) in buffer.iter_mut().enumerate() {
             *byte = number[i % number.len()];
         }

@@ -192,8 +192,12 @@ async fn remove_parts(state: &ApiState, tenant: &TenantId, upload: &UploadId) ->
 }
 
 async fn join(state: &ApiState, tenant: &TenantId, upload: &UploadObject, parts: &[PartId]) -> Answer<Bytes> {
-    if (1..parts.len()).any(|i| parts[..i].contains(&parts[i])) {
-        return Err(Failure::invalid("invalid_parts", Some("part_ids"), "`part_ids` names a part twice."));
+    if parts.len() as u64 > MAX_PARTS || (1..parts.len()).any(|i| parts[..i].contains(&parts[i])) {
+        return Err(Failure::invalid(
+            "invalid_parts",
+            Some("part_ids"),
+            "`part_ids` names a part twice, or too many.",
+        ));
     }
     let mut content = BytesMut::new();
     for part in parts {

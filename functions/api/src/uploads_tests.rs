@@ -67,6 +67,7 @@ async fn completion_checks_parts_sizes_and_digest() {
         (json!({"part_ids": [b]}), 400, "size_mismatch"),
         (json!({"part_ids": []}), 400, "size_mismatch"),
         (json!({"part_ids": [a, a]}), 400, "invalid_parts"),
+        (json!({"part_ids": vec![unknown; 100_000]}), 400, "invalid_parts"),
         (json!({"part_ids": [unknown]}), 404, "not_found"),
         (json!({"part_ids": ["../meta.json"]}), 400, "invalid_json"),
         (json!({"part_ids": [a], "md5": "0"}), 400, "checksum_mismatch"),
@@ -78,6 +79,26 @@ async fn completion_checks_parts_sizes_and_digest() {
     }
     assert_eq!(world.get("/v1/files").await.ok()["data"], json!([]));
     complete(&world, &upload, json!({"part_ids": [a], "md5": null})).await.ok();
+}
+
+#[tokio::test]
+async fn two_completions_with_different_parts_do_not_mix() {
+    let world = World::new().await;
+    let upload = create(&world, 2).await;
+    let (a, b) = (part(&world, &upload, b"a").await, part(&world, &upload, b"b").await);
+    let meta = format!("tenants/tenant-a/uploads/{upload}/meta.json");
+    let pending = world.store.get(&meta).await.unwrap().bytes;
+    complete(&world, &upload, json!({"part_ids": [a, b]})).await.ok();
+    // As the second of two requests saw it, before the first had finished.
+    world.store.put(&meta, pending, jobs::PutCondition::Always).await.unwrap();
+    for (id, content) in [(&a, "a"), (&b, "b")] {
+        let key = format!("tenants/tenant-a/uploads/{upload}/{id}");
+        world.store.put(&key, content.into(), jobs::PutCondition::Always).await.unwrap();
+    }
+    complete(&world, &upload, json!({"part_ids": [b, a]})).await.assert_error(409, "file_exists");
+    let file = complete(&world, &upload, json!({"part_ids": [a, b]})).await.ok()["file"]["id"].clone();
+    let key = format!("tenants/tenant-a/files/{}/content", file.as_str().unwrap());
+    assert_eq!(&world.store.get(&key).await.unwrap().bytes[..], b"ab");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@ use super::*;
 use crate::fixtures::{MODEL_FILES, TEXT, World, event, message, model_file, request};
 use dp::{Epsilon, Purpose, SecretSeed};
 use finetune::Adapter;
-use jobs::{Clock, Store};
+use jobs::Store;
 use perturb::{Mechanism, Perturber, PrivacyUnit, Tokenizer};
 use protocol::certificate::Certificate;
 use protocol::hyperparameters::DpLoraRequest;
@@ -183,10 +183,12 @@ async fn a_job_whose_model_is_spoilt_fails_with_one_sentence() {
 }
 
 #[tokio::test]
-async fn a_rank_beyond_the_model_fails_with_one_sentence() {
+async fn a_target_that_cannot_be_met_fails_with_one_sentence() {
     let world = World::new().await;
     let file = world.upload(TEXT.as_bytes()).await;
-    let job = world.submit(&file, DpLoraRequest { rank: Some(256), ..request() }).await;
+    let strict =
+        DpLoraRequest { epsilon: Some(1e-9), delta: Some(1e-12), steps: Some(1_000_000), ..request() };
+    let job = world.submit(&file, strict).await;
     world.work(1_000).await;
     let state = world.state(&job).await;
     assert_eq!(state.error.and_then(|error| error.code).as_deref(), Some("invalid_hyperparameter"));

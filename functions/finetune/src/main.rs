@@ -7,7 +7,7 @@
 use anyhow::Context;
 use aws_lambda_events::sqs::SqsEvent;
 use finetune_function::{FinetuneRunner, Settings, Worker, handle, handle_dead_letters};
-use jobs::{Clock, DriverContext, Limits, S3Store, SqsQueue, Store, SystemClock};
+use jobs::{DriverContext, Limits, S3Store, SqsQueue, Store, SystemClock};
 use lambda_runtime::{LambdaEvent, service_fn};
 use std::sync::Arc;
 use std::time::Duration;

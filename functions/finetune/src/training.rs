@@ -31,11 +31,13 @@ impl SliceTask {
         let plan = plan::privacy_plan(&self.job.spec.dp_lora, &self.data.records)?;
         let mut trainer = self.trainer(plan.clone())?;
         let mut pace = Pace::default();
+        self.budget.live.set(self.progress(&trainer, &plan, Duration::ZERO));
         while trainer.completed_steps() < trainer.total_steps() {
             let before = self.clock.monotonic();
             trainer.step().map_err(failure)?;
             let now = self.clock.monotonic();
             pace.record(now.saturating_sub(before));
+            self.budget.live.set(self.progress(&trainer, &plan, now.saturating_sub(started)));
             if self.budget.stop.is_raised()
                 || !pace.fits_another(now, self.budget.deadline, self.settings.margin)
             {

@@ -10,7 +10,7 @@ const S3: &str = "http://127.0.0.1:8788";
 
 async fn fetch(path: &str) -> Response {
     let folder = tempfile::tempdir().unwrap();
-    let files = ["index.html", "worker.js", "page.css", "perturb_bg.wasm", "sub.mjs"];
+    let files = ["index.html", "worker.js", "page.css", "perturb_bg.wasm"];
     for name in files {
         std::fs::write(folder.path().join(name), name).unwrap();
     }
@@ -58,7 +58,6 @@ async fn files_have_their_media_types() {
     let cases = [
         ("/", "text/html"),
         ("/worker.js", "text/javascript"),
-        ("/sub.mjs", "text/javascript"),
         ("/page.css", "text/css"),
         ("/perturb_bg.wasm", "application/wasm"),
     ];

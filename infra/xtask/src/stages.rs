@@ -83,6 +83,7 @@ fn counted(command: Command) -> Result<Ended, Failure> {
     Ok(Ended { success: output.success, counts: Counts::read(&output.text) })
 }
 
+/// Every native build names the whole workspace, so that all share one set of features and each dependency is compiled once.
 fn cargo(root: &Path, arguments: &[&str]) -> Command {
     Command::new(root, "cargo").args(arguments)
 }
@@ -137,13 +138,13 @@ fn browser(root: &Path) -> Result<Ended, Failure> {
     page::build(root)?;
     counted(cargo(
         root,
-        &["test", "--release", "--package", "browser-tests", "--", "--ignored", "--test-threads", "1"],
+        &["test", "--release", "--workspace", "--test", "page", "--", "--ignored", "--test-threads", "1"],
     ))
 }
 
 fn openai(root: &Path) -> Result<Ended, Failure> {
     let programs = tools::python(root)?;
-    let test = cargo(root, &["test", "--release", "--package", "local", "--", "--ignored"]);
+    let test = cargo(root, &["test", "--release", "--workspace", "--lib", "--", "--ignored"]);
     counted(test.env("DPFT_PYTHON", programs.join("python")))
 }
 
@@ -152,17 +153,7 @@ fn template(root: &Path) -> Result<Ended, Failure> {
 }
 
 fn deploy(root: &Path) -> Result<Ended, Failure> {
-    let build = [
-        "build",
-        "--release",
-        "--package",
-        "dpft",
-        "--package",
-        "api-function",
-        "--package",
-        "finetune-function",
-    ];
-    cargo(root, &build).run()?;
+    cargo(root, &["build", "--release", "--workspace", "--bins"]).run()?;
     counted(with_python(
         root,
         Command::new(root, tools::python(root)?.join("python")).args(["infra/aws/test_deploy.py"]),

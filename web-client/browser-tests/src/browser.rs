@@ -33,7 +33,7 @@ const ARGUMENTS: &[&str] = &[
     "--disable-sync",
     "--disable-default-apps",
     "--no-proxy-server",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
     "--disable-dev-shm-usage",
     "--window-size=1100,1400",
     "--net-log-capture-mode=Everything",

@@ -6,10 +6,10 @@ use crate::args::DemoArgs;
 use crate::client::Client;
 use crate::commands::{generate, perturb, remote};
 use crate::{edge, files, show};
+use ::perturb::{Mechanism, Tokenizer};
 use anyhow::{Context as _, bail};
 use dp::{Epsilon, PrivacyUnit};
 use finetune::{Adapter, BaseModel, GenerateOptions, ModelFiles, RecordOptions, Records, evaluate};
-use ::perturb::{Mechanism, Tokenizer};
 use local::{ServeConfig, Service};
 use protocol::api::{CreateJob, JobObject, Method};
 use protocol::certificate::Certificate;
@@ -26,7 +26,10 @@ const PROMPT: &str = "The rear brake of the city bike";
 /// Runs the whole job.
 pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
     if args.out.join("adapter").exists() {
-        bail!("{} holds the adapter of an earlier run: choose another --out or remove it", args.out.display());
+        bail!(
+            "{} holds the adapter of an earlier run: choose another --out or remove it",
+            args.out.display()
+        );
     }
     let model_dir = first_model(&args.models)?;
     let (training, held_out) = split(&args.data)?;
@@ -42,8 +45,12 @@ pub(crate) fn run(args: DemoArgs) -> anyhow::Result<()> {
 }
 
 fn first_model(models: &Path) -> anyhow::Result<PathBuf> {
-    let entries = std::fs::read_dir(models).with_context(|| format!("cannot read {}: run this in the project's folder", models.display()))?;
-    let mut folders: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(|p| p.join("config.json").exists()).collect();
+    let entries = std::fs::read_dir(models)
+        .with_context(|| format!("cannot read {}: run this in the project's folder", models.display()))?;
+    let mut folders: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|p| p.join("config.json").exists())
+        .collect();
     folders.sort();
     folders.into_iter().next().with_context(|| format!("{} holds no model folder", models.display()))
 }
@@ -51,7 +58,8 @@ fn first_model(models: &Path) -> anyhow::Result<PathBuf> {
 /// The text to train on and the text to measure on.
 fn split(data: &Path) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
     let bytes = edge::read(data)?;
-    let text = ::perturb::text::decode(&bytes).with_context(|| format!("{} cannot be used", data.display()))?;
+    let text =
+        ::perturb::text::decode(&bytes).with_context(|| format!("{} cannot be used", data.display()))?;
     let side = |held_out: bool| {
         let lines = text.lines().enumerate().filter(|(i, _)| (i % HELD_OUT == 0) == held_out);
         lines.flat_map(|(_, line)| [line.as_bytes(), b"\n"].concat()).collect()
@@ -60,10 +68,15 @@ fn split(data: &Path) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
 }
 
 fn perturbed(args: &DemoArgs, model_dir: &Path, training: &[u8]) -> anyhow::Result<Vec<u8>> {
-    println!("1. Perturbing {} on this machine, over the tokens of {}.", args.data.display(), model_dir.display());
+    println!(
+        "1. Perturbing {} on this machine, over the tokens of {}.",
+        args.data.display(),
+        model_dir.display()
+    );
     let mechanism = Mechanism::SetRr { epsilon: Epsilon::try_from(args.token_epsilon)?, neighbours: 1 };
     let perturber = perturb::perturber(model_dir, mechanism)?;
-    let perturbed = perturb::perturb(&perturber, training.to_vec(), PrivacyUnit::Line, &perturb::model_name(model_dir))?;
+    let perturbed =
+        perturb::perturb(&perturber, training.to_vec(), PrivacyUnit::Line, &perturb::model_name(model_dir))?;
     perturb::describe(&perturber, &perturbed);
     let original = training.split(|byte| *byte == b'\n').next().unwrap_or_default();
     println!("   original:  {}", String::from_utf8_lossy(original));
@@ -92,7 +105,8 @@ fn job(args: &DemoArgs, service: &Service, model_dir: &Path, upload: &[u8]) -> a
     let client = Client::new(&service.api_url, &service.api_key);
     let file = client.upload("perturbed.dptok", upload)?;
     println!("3. Uploaded {} bytes by a presigned PUT as {}.", upload.len(), file.id);
-    let settings = DpLoraRequest { epsilon: Some(args.epsilon), epochs: Some(args.epochs), ..Default::default() };
+    let settings =
+        DpLoraRequest { epsilon: Some(args.epsilon), epochs: Some(args.epochs), ..Default::default() };
     let request = CreateJob {
         model: perturb::model_name(model_dir),
         training_file: file.id.to_string(),
@@ -103,7 +117,12 @@ fn job(args: &DemoArgs, service: &Service, model_dir: &Path, upload: &[u8]) -> a
     let job = client.create_job(&request)?;
     println!("4. Training as {}, in slices of {SLICE_SECONDS} s.", job.id);
     let job = remote::follow(&client, job)?;
-    println!("   {}, {} slices, {}", show::job_line(&job), job.progress.slices, show::duration(job.progress.seconds_trained));
+    println!(
+        "   {}, {} slices, {}",
+        show::job_line(&job),
+        job.progress.slices,
+        show::duration(job.progress.seconds_trained)
+    );
     remote::download_to(&client, &job, &args.out.join("adapter"))?;
     Ok(job)
 }
@@ -130,9 +149,14 @@ fn sample(model: &BaseModel, adapter: Option<&Adapter>, tokenizer: &Tokenizer) -
 
 fn certificate(out: &Path, job: &JobObject) -> anyhow::Result<()> {
     let path = out.join("adapter/privacy.json");
-    let certificate: Certificate = serde_json::from_slice(&edge::read(&path)?).context("privacy.json cannot be read")?;
+    let certificate: Certificate =
+        serde_json::from_slice(&edge::read(&path)?).context("privacy.json cannot be read")?;
     println!("6. The certificate says:");
     show::certificate(&certificate).lines().for_each(|line| println!("   {line}"));
-    println!("Everything lies in {}: adapter/ (loads in peft), perturbed.dptok, data/ (the service's own). Job {}.", out.display(), job.id);
+    println!(
+        "Everything lies in {}: adapter/ (loads in peft), perturbed.dptok, data/ (the service's own). Job {}.",
+        out.display(),
+        job.id
+    );
     Ok(())
 }

@@ -15,12 +15,14 @@ pub(crate) fn run(args: EvaluateArgs) -> anyhow::Result<()> {
     let folder = ModelFiles::from_dir(&args.model)?;
     let model = BaseModel::load(&folder)?;
     let tokenizer = Tokenizer::from_bytes(&folder.tokenizer_json)?;
-    let options = RecordOptions::for_model(model.config(), args.unit.into(), args.max_length as usize, ALL_CHUNKS);
+    let options =
+        RecordOptions::for_model(model.config(), args.unit.into(), args.max_length as usize, ALL_CHUNKS);
     let bytes = edge::read(&args.data)?;
-    let (records, _) =
-        Records::from_bytes(&bytes, &tokenizer, &options).with_context(|| format!("{} cannot be used", args.data.display()))?;
+    let (records, _) = Records::from_bytes(&bytes, &tokenizer, &options)
+        .with_context(|| format!("{} cannot be used", args.data.display()))?;
     let adapter = args.adapter.as_deref().map(read_adapter).transpose()?;
-    let Evaluation { loss, perplexity, tokens } = evaluate(&model, adapter.as_ref(), &records, edge::threads(None))?;
+    let Evaluation { loss, perplexity, tokens } =
+        evaluate(&model, adapter.as_ref(), &records, edge::threads(None))?;
     if args.json {
         println!("{}", serde_json::json!({"loss": loss, "perplexity": perplexity, "tokens": tokens}));
     } else {

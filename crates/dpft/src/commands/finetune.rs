@@ -6,7 +6,8 @@ use crate::{edge, files, show};
 use anyhow::Context as _;
 use dp::{DpSgdPlan, PlanRequest, SecretSeed};
 use finetune::{
-    BaseModel, LearningRate, LoraConfig, ModelFiles, Privacy, RecordOptions, Records, Schedule, TargetModule, Trainer, TrainingConfig,
+    BaseModel, LearningRate, LoraConfig, ModelFiles, Privacy, RecordOptions, Records, Schedule, TargetModule,
+    Trainer, TrainingConfig,
 };
 use perturb::Tokenizer;
 use protocol::hyperparameters::{DpLora, DpLoraRequest};
@@ -46,12 +47,18 @@ fn settings(args: &FinetuneArgs) -> anyhow::Result<DpLora> {
     Ok(request.validate()?)
 }
 
-fn records(args: &FinetuneArgs, settings: &DpLora, folder: &ModelFiles, model: &BaseModel) -> anyhow::Result<Records> {
+fn records(
+    args: &FinetuneArgs,
+    settings: &DpLora,
+    folder: &ModelFiles,
+    model: &BaseModel,
+) -> anyhow::Result<Records> {
     let tokenizer = Tokenizer::from_bytes(&folder.tokenizer_json)?;
     let (length, chunks) = (settings.max_length as usize, settings.max_chunks_per_record as usize);
     let options = RecordOptions::for_model(model.config(), settings.privacy_unit, length, chunks);
     let bytes = edge::read(&args.data)?;
-    let (records, _) = Records::from_bytes(&bytes, &tokenizer, &options).with_context(|| format!("{} cannot be used", args.data.display()))?;
+    let (records, _) = Records::from_bytes(&bytes, &tokenizer, &options)
+        .with_context(|| format!("{} cannot be used", args.data.display()))?;
     Ok(records)
 }
 
@@ -63,10 +70,15 @@ fn config(args: &FinetuneArgs, settings: &DpLora, records: &Records) -> anyhow::
     } else {
         Privacy::DpSgd(plan(settings, records, batch_size, steps)?)
     };
-    let target_modules = settings.target_modules.iter().filter_map(|name| TargetModule::from_name(name)).collect();
+    let target_modules =
+        settings.target_modules.iter().filter_map(|name| TargetModule::from_name(name)).collect();
     Ok(TrainingConfig {
         lora: LoraConfig { rank: settings.rank as usize, alpha: settings.alpha, target_modules },
-        learning_rate: LearningRate { peak: settings.learning_rate, warmup_steps: 0, schedule: Schedule::Linear },
+        learning_rate: LearningRate {
+            peak: settings.learning_rate,
+            warmup_steps: 0,
+            schedule: Schedule::Linear,
+        },
         max_length: settings.max_length as usize,
         max_chunks_per_record: settings.max_chunks_per_record as usize,
         threads: edge::threads(args.threads),
@@ -74,7 +86,12 @@ fn config(args: &FinetuneArgs, settings: &DpLora, records: &Records) -> anyhow::
     })
 }
 
-fn plan(settings: &DpLora, records: &Records, expected_batch_size: usize, steps: u64) -> anyhow::Result<DpSgdPlan> {
+fn plan(
+    settings: &DpLora,
+    records: &Records,
+    expected_batch_size: usize,
+    steps: u64,
+) -> anyhow::Result<DpSgdPlan> {
     Ok(DpSgdPlan::calibrate(PlanRequest {
         records: records.len(),
         expected_batch_size,

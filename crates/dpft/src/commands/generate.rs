@@ -15,7 +15,12 @@ pub(crate) fn run(args: GenerateArgs) -> anyhow::Result<()> {
     let model = BaseModel::load(&folder)?;
     let tokenizer = Tokenizer::from_bytes(&folder.tokenizer_json)?;
     let adapter = args.adapter.as_deref().map(read_adapter).transpose()?;
-    let options = GenerateOptions { max_tokens: args.max_tokens, temperature: args.temperature, top_k: TOP_K, seed: args.seed };
+    let options = GenerateOptions {
+        max_tokens: args.max_tokens,
+        temperature: args.temperature,
+        top_k: TOP_K,
+        seed: args.seed,
+    };
     let text = generate(&model, adapter.as_ref(), &tokenizer, &args.prompt, &options)?;
     println!("{}{text}", args.prompt);
     Ok(())

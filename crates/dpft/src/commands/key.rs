@@ -10,7 +10,9 @@ use protocol::id::TenantId;
 pub(crate) fn run(command: KeyCommand) -> anyhow::Result<()> {
     let KeyCommand::Create { tenant, target } = command;
     let tenant = TenantId::parse(&tenant)?;
-    let key = store::with(&target, async |store| Ok(local::create_api_key(store, &tenant, &OsEntropy, &SystemClock::new()).await?))?;
+    let key = store::with(&target, async |store| {
+        Ok(local::create_api_key(store, &tenant, &OsEntropy, &SystemClock::new()).await?)
+    })?;
     println!("{key}");
     eprintln!("This key of tenant `{tenant}` is shown once; only its hash is stored.");
     Ok(())

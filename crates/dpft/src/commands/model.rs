@@ -19,7 +19,9 @@ pub(crate) fn run(command: ModelCommand) -> anyhow::Result<()> {
 fn add(source: &str, name: Option<&str>, target: &Target) -> anyhow::Result<()> {
     let id = store::model_id(source, name)?;
     let folder = if Path::new(source).is_dir() { PathBuf::from(source) } else { download(source)? };
-    store::with(target, async |store| Ok(local::publish_model(store, &folder, &id, &SystemClock::new()).await?))?;
+    store::with(target, async |store| {
+        Ok(local::publish_model(store, &folder, &id, &SystemClock::new()).await?)
+    })?;
     println!("{id}");
     Ok(())
 }

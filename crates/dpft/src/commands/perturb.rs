@@ -24,7 +24,9 @@ impl From<UnitName> for PrivacyUnit {
 pub(crate) fn run(args: PerturbArgs) -> anyhow::Result<()> {
     let stdout = std::io::stdout();
     if args.format == OutputFormat::Container && stdout.is_terminal() {
-        bail!("the container is binary: send it to a file with `> perturbed.dptok`, or look at the text with `--format text`");
+        bail!(
+            "the container is binary: send it to a file with `> perturbed.dptok`, or look at the text with `--format text`"
+        );
     }
     let perturber = perturber(&args.model, mechanism(&args)?)?;
     let mut text = Vec::new();
@@ -54,7 +56,12 @@ pub(crate) fn perturber(model: &Path, mechanism: Mechanism) -> anyhow::Result<Pe
 }
 
 /// Perturbs `text` with a progress bar and fresh randomness of the operating system.
-pub(crate) fn perturb(perturber: &Perturber, text: Vec<u8>, unit: PrivacyUnit, model: &str) -> anyhow::Result<PerturbedText> {
+pub(crate) fn perturb(
+    perturber: &Perturber,
+    text: Vec<u8>,
+    unit: PrivacyUnit,
+    model: &str,
+) -> anyhow::Result<PerturbedText> {
     let bar = show::bar(text.len() as u64, "perturbing (bytes)");
     let mut generator = edge::generator()?;
     let done = perturber.perturb_text(text, unit, Some(model.to_owned()), &mut generator, |progress| {

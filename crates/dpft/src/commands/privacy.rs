@@ -19,7 +19,10 @@ pub(crate) fn account(args: AccountArgs) -> anyhow::Result<()> {
     if args.json {
         println!("{}", json!({"epsilon": finite(epsilon), "delta": args.delta, "accountant": "rdp"}));
     } else {
-        println!("ε = {epsilon:.6} at δ = {:e} (RDP; Poisson sampling; add or remove one record)", args.delta);
+        println!(
+            "ε = {epsilon:.6} at δ = {:e} (RDP; Poisson sampling; add or remove one record)",
+            args.delta
+        );
     }
     Ok(())
 }
@@ -31,15 +34,25 @@ pub(crate) fn calibrate(args: CalibrateArgs) -> anyhow::Result<()> {
     let noise_multiplier = calibration::noise_multiplier(target, delta, args.sampling_rate, args.steps)?;
     let epsilon = rdp::epsilon(noise_multiplier, args.sampling_rate, args.steps, delta);
     if args.json {
-        println!("{}", json!({"noise_multiplier": noise_multiplier, "epsilon": epsilon, "accountant": "rdp"}));
+        println!(
+            "{}",
+            json!({"noise_multiplier": noise_multiplier, "epsilon": epsilon, "accountant": "rdp"})
+        );
     } else {
-        println!("noise multiplier {noise_multiplier:.6} gives ε = {epsilon:.6} at δ = {:e} (RDP)", args.delta);
+        println!(
+            "noise multiplier {noise_multiplier:.6} gives ε = {epsilon:.6} at δ = {:e} (RDP)",
+            args.delta
+        );
     }
     Ok(())
 }
 
 fn sampling_rate(rate: f64) -> anyhow::Result<()> {
-    if rate > 0.0 && rate <= 1.0 { Ok(()) } else { bail!("--sampling-rate must lie above 0 and be at most 1") }
+    if rate > 0.0 && rate <= 1.0 {
+        Ok(())
+    } else {
+        bail!("--sampling-rate must lie above 0 and be at most 1")
+    }
 }
 
 /// JSON has no infinity: an ε that cannot be bounded is null.

@@ -18,7 +18,13 @@ pub(crate) fn submit(args: SubmitArgs) -> anyhow::Result<()> {
     let client = connect(&args.remote);
     let file = client.upload("training.dptok", &edge::read(&args.data)?)?;
     let method = Some(Method { r#type: "dp_lora".into(), dp_lora: settings });
-    let request = CreateJob { model: args.model, training_file: file.id.to_string(), method, suffix: None, metadata: None };
+    let request = CreateJob {
+        model: args.model,
+        training_file: file.id.to_string(),
+        method,
+        suffix: None,
+        metadata: None,
+    };
     let job = client.create_job(&request)?;
     println!("{}", job.id);
     if args.wait {
@@ -49,7 +55,8 @@ pub(crate) fn download_to(client: &Client, job: &JobObject, out: &Path) -> anyho
     if job.status != Status::Succeeded {
         bail!("the job has no adapter: {}", show::job_line(job));
     }
-    let folder = job.result_files.iter().map(|id| client.download(id.as_str())).collect::<anyhow::Result<Vec<_>>>()?;
+    let folder =
+        job.result_files.iter().map(|id| client.download(id.as_str())).collect::<anyhow::Result<Vec<_>>>()?;
     files::write_folder(out, &folder)
 }
 
@@ -61,7 +68,10 @@ pub(crate) fn follow(client: &Client, mut job: JobObject) -> anyhow::Result<JobO
         job = client.job(job.id.as_str())?;
         bar.set_length(job.progress.total_steps);
         bar.set_position(job.progress.step);
-        bar.set_prefix(format!("steps, ε {:.2} of {:.2}", job.progress.epsilon_spent, job.progress.epsilon_target));
+        bar.set_prefix(format!(
+            "steps, ε {:.2} of {:.2}",
+            job.progress.epsilon_spent, job.progress.epsilon_target
+        ));
     }
     bar.finish_and_clear();
     match &job.error {
@@ -74,7 +84,10 @@ fn connect(remote: &Remote) -> Client {
     Client::new(&remote.url, &remote.api_key)
 }
 
-#[allow(clippy::disallowed_methods, reason = "a client that polls a service over HTTP has nothing to wait on but time")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a client that polls a service over HTTP has nothing to wait on but time"
+)]
 fn wait(pause: Duration) {
     std::thread::sleep(pause);
 }

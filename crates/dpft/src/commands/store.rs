@@ -5,7 +5,10 @@ use jobs::{S3Store, Store};
 use protocol::id::ModelId;
 
 /// Runs `work` on the target's store.
-pub(crate) fn with<T>(target: &Target, work: impl AsyncFnOnce(&dyn Store) -> anyhow::Result<T>) -> anyhow::Result<T> {
+pub(crate) fn with<T>(
+    target: &Target,
+    work: impl AsyncFnOnce(&dyn Store) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match &target.bucket {
