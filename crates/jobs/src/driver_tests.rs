@@ -268,3 +268,34 @@ async fn a_dead_letter_fails_its_job_unless_that_goes_on_without_it() {
     assert_eq!(world.state().await.status, Status::Failed);
     assert_eq!(settle(1).await, Ok(Outcome::Finished));
 }
+
+/// Says that it is at step 3, and goes on only when the job's state shows it.
+struct Reporting(Arc<std::sync::OnceLock<Arc<MemoryStore>>>);
+
+#[async_trait::async_trait]
+impl SliceRunner for Reporting {
+    async fn run(
+        &self,
+        job: &JobState,
+        _: Option<Bytes>,
+        budget: SliceBudget,
+    ) -> Result<SliceResult, SliceError> {
+        let progress = |step| protocol::state::Progress { step, total_steps: 4, ..Default::default() };
+        let jobs = JobStore::new(self.0.get().unwrap().clone());
+        budget.live.set(progress(3));
+        while jobs.load(&job.tenant, &job.id).await.unwrap().value.live != Some(progress(3)) {
+            tokio::task::yield_now().await;
+        }
+        Ok(SliceResult::Paused { checkpoint: vec![1], progress: progress(2) })
+    }
+}
+
+#[tokio::test]
+async fn a_running_slice_shows_how_far_it_is_without_committing_it() {
+    let store = Arc::new(std::sync::OnceLock::new());
+    let world = World::new(Reporting(store.clone())).await;
+    assert!(store.set(world.store.clone()).is_ok());
+    assert_eq!(world.run(0, 1).await, Ok(Outcome::Continued));
+    let state = world.state().await;
+    assert_eq!((state.live, state.progress.step), (None, 2), "only what is committed stays");
+}

@@ -13,7 +13,6 @@ pub struct OsEntropy;
 impl Entropy for OsEntropy {
     fn fill(&self, buffer: &mut [u8]) {
         // Fails only where the system has no generator at all. A service that hands out secrets must then not go on.
-        #[allow(clippy::expect_used)]
         getrandom::fill(buffer).expect("the operating system gives randomness");
     }
 }

@@ -35,7 +35,6 @@ pub(crate) async fn register_api_key(
 ) -> Result<(), LocalError> {
     let entry = ApiKeyEntry { tenant: tenant.clone(), created_at: clock.now() };
     // A struct of a string and a number always serialises.
-    #[allow(clippy::expect_used)]
     let body = Bytes::from(serde_json::to_vec(&entry).expect("an API key's entry is plain data"));
     store.put(&keys::api_key(&key_hash(key)), body, PutCondition::Always).await?;
     Ok(())

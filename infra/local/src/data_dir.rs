@@ -75,7 +75,6 @@ impl DataDir {
         let access_key = format!("DPFT{}", hex::encode_upper(draw::<8>(entropy)));
         let made = Credentials { access_key, secret_key: hex::encode(draw::<32>(entropy)) };
         // A struct of two strings always serialises.
-        #[allow(clippy::expect_used)]
         let text = serde_json::to_string(&made).expect("two strings are plain data");
         write_secret(&path, &text)?;
         Ok(made)

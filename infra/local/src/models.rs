@@ -104,7 +104,6 @@ async fn upload(store: &dyn Store, id: &ModelId, model: Checked, now: u64) -> Re
     }
     let index = ModelIndex { id: id.clone(), created: now, description: model.description, files: entries };
     // A struct of strings and numbers always serialises.
-    #[allow(clippy::expect_used)]
     let body = serde_json::to_vec(&index).expect("a model's index is plain data");
     store.put(&index_key, body.into(), PutCondition::Always).await?;
     Ok(())

@@ -194,7 +194,6 @@ fn open_queue(folder: &Path, config: &ServeConfig, clock: Arc<dyn Clock>) -> Res
 
 async fn first_key(data: &DataDir, store: &dyn Store, clock: &dyn Clock) -> Result<String, LocalError> {
     // The constant is a valid name; a test says so.
-    #[allow(clippy::expect_used)]
     let tenant = TenantId::parse(FIRST_TENANT).expect("a valid tenant");
     if let Some(key) = data.api_key()? {
         register_api_key(store, &tenant, &key, clock).await?;

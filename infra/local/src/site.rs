@@ -31,7 +31,6 @@ pub(crate) fn with_site(router: Router, site_dir: Option<&Path>, s3_url: &str) -
         None => router,
     };
     // An origin and fixed words are always a valid header value.
-    #[allow(clippy::expect_used)]
     let policy = HeaderValue::from_str(&content_security_policy(s3_url)).expect("the policy is plain text");
     let fixed = |name, value| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
     let headers = ServiceBuilder::new()

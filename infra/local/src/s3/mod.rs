@@ -48,7 +48,6 @@ pub(crate) fn router(
 /// A browser may GET and PUT from the page alone; the signature decides what.
 fn cors(page_origin: &str) -> CorsLayer {
     // `http://` with an address and a port is always a valid header value.
-    #[allow(clippy::expect_used)]
     let origin = HeaderValue::from_str(page_origin).expect("an origin is plain text");
     CorsLayer::new()
         .allow_origin(origin)

@@ -37,7 +37,7 @@ fn bad_files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("picture.txt", b"GIF89a\0\0\0".to_vec(), "binary"),
         ("latin1.txt", b"caf\xe9 au lait".to_vec(), "UTF-8"),
         ("one-line.txt", vec![b'a'; 2 * 1024 * 1024], "split it"),
-        ("cut.jsonl", b"{\"text\": \"hello\"}\n{\"text\": ".to_vec(), "line 2"),
+        ("cut.jsonl", b"{\"text\": \"hello\"}\n{\"text\": ".to_vec(), "Line 2"),
     ]
 }
 
