@@ -7,7 +7,7 @@ use crate::preview::PREVIEW_TOKENS;
 
 const TOKENIZER: &[u8] = include_bytes!("../../models/demo-llama-4m/tokenizer.json");
 const TEXT: &str =
-    "The fever came back on Tuesday.\n\nShe could not sleep at all, Zoë wrote.\nSecond line of it.\n";
+    "The fever came back on Tuesday.\n\nShe could not sleep at all, Noël wrote.\nSecond line of it.\n";
 
 fn tokenizer() -> &'static Tokenizer {
     static SHARED: OnceLock<Tokenizer> = OnceLock::new();
@@ -148,7 +148,7 @@ fn a_preview_shows_the_original_and_marks_exactly_the_changed_tokens() {
 #[test]
 fn a_preview_of_a_huge_record_is_cut_within_characters() {
     for offset in 0..4 {
-        let record = format!("{}{}", "x".repeat(offset), "Zoë 😀 ".repeat(5000));
+        let record = format!("{}{}", "x".repeat(offset), "Noël 😀 ".repeat(5000));
         let bench = with_text(&record, "line");
         let shown = bench.preview(8.0, &SecretSeed::from_bytes([9; 32])).unwrap();
         assert!(shown[0].cut && shown[0].pieces.len() == PREVIEW_TOKENS);

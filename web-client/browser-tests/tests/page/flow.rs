@@ -18,7 +18,7 @@ use crate::scene::{self, TEXT, choose, console_is_clean, open, run, service, tra
 fn a_text_becomes_an_adapter_with_its_certificate() -> anyhow::Result<()> {
     run(async {
         let browser = open(service().await?).await?;
-        choose(&browser, "diary of Alice.txt", TEXT).await?;
+        choose(&browser, "private diary.txt", TEXT).await?;
         preview_shows_both_texts(&browser).await?;
         browser.shot("preview").await?;
         train_briefly(&browser).await?;

@@ -23,7 +23,7 @@ We gave her the syrup at night, as you said, and she was better by the morning.
 My phone number is 555 0142 if the results arrive before Friday.
 The neighbours were so kind: they brought soup, apples and a small toy car.
 Next week we travel to my mother's house by the lake; is that a problem?
-Thank you for your patience with all these questions, and please greet your sister Zoë.
+Thank you for your patience with all these questions, and please greet your sister Noël.
 ";
 
 /// Runs a test on the shared runtime.
