@@ -7,7 +7,8 @@ use std::path::Path;
 
 /// Logs go to stderr, warnings only unless `RUST_LOG` asks for more. The embedded S3 calls every conditional put that loses a race an error.
 pub(crate) fn init_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,s3s=off".into());
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,s3s=off".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
