@@ -20,7 +20,7 @@ fn finds_the_text_in_every_form() {
     for junk in ["", "a", "ab", "abc"] {
         assert!(leaked(format!("x={junk}{}", STANDARD_NO_PAD.encode(format!("..{part}")))));
     }
-    assert!(leaked("tuesday and zoë s cough"), "letters beyond ASCII");
+    assert!(leaked("tuesday and noël s cough"), "letters beyond ASCII");
 }
 
 #[test]
