@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 
 import boto3
@@ -95,7 +94,7 @@ def _wait_until_healthy(process, emulator):
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+        with contextlib.suppress(OSError):
             with urllib.request.urlopen(f"{emulator.endpoint}/_ministack/health", timeout=2):
                 return
         time.sleep(0.2)

@@ -28,7 +28,7 @@ const USAGE: &str = "\
 cargo xtask demo [ARGS]         builds the command line, then runs `dpft demo`
 cargo xtask serve [ARGS]        builds the page and the command line, then runs `dpft serve`
 cargo xtask build-page          builds the page's WASM into web-client/site/pkg
-cargo xtask bench [ARGS]        runs the benchmarks of infra/benches
+cargo xtask bench [ARGS]        samples per second of private training; ARGS: MODEL_DIR [max_length] [threads] [batch] [steps]
 cargo xtask test [--only STAGE]... [--skip STAGE]...
                                 sets up what is missing, then runs every test; `cargo xtask stages` names the stages
 ";
@@ -72,7 +72,11 @@ fn command_line(root: &Path, command: &str, rest: &[String]) -> Result<(), Failu
 }
 
 fn bench(root: &Path, rest: &[String]) -> Result<(), Failure> {
-    Command::new(root, "cargo").args(["run", "--release", "--package", "benches", "--"]).args(rest).run()
+    let default = ["models/demo-llama-4m".to_owned()];
+    Command::new(root, "cargo")
+        .args(["run", "--release", "--package", "finetune", "--example", "throughput", "--"])
+        .args(if rest.is_empty() { &default } else { rest })
+        .run()
 }
 
 /// The folder that holds the workspace's Cargo.toml.
