@@ -92,7 +92,7 @@ struct TrainArgs {
     #[arg(long, default_value_t = 2)]
     threads: usize,
     /// Sequences of 256 tokens in a batch; even.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 8)]
     batch_size: usize,
     /// Highest learning rate.
     #[arg(long, default_value_t = 3e-3)]
