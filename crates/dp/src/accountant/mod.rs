@@ -2,7 +2,10 @@
 //!
 //! An accountant composes the steps of a run, each one a Poisson-subsampled Gaussian mechanism, into one (ε, δ).
 
+mod event;
 pub mod rdp;
+
+pub use event::{Event, EventKind};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,4 +16,6 @@ use serde::{Deserialize, Serialize};
 pub enum Accountant {
     /// Rényi differential privacy of the subsampled Gaussian: see [`rdp`].
     Rdp,
+    /// Privacy loss distributions, discretised from above and composed by FFT.
+    Pld,
 }
