@@ -338,6 +338,7 @@ class Training(Case):
         self.assertEqual(done["progress"]["step"], STEPS)
         self.assertGreaterEqual(done["progress"]["slices"], STEPS - 1, "too few slices: the test shows nothing about checkpoints")
         self.check_adapter(done)
+        self.check_account(done)
         self.check_events(job)
         self.check_leftovers(job)
 
@@ -397,6 +398,22 @@ class Training(Case):
         self.assertIn(sha256(files["adapter_model.safetensors"]), text)
         self.assertLessEqual(job["progress"]["epsilon_spent"], 8.0)
         self.assertGreater(job["progress"]["epsilon_spent"], 0.0)
+        folder = self.world.folder / "adapter"
+        folder.mkdir()
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        key = self.world.alice.get("privacy/key").json()["public_key"]
+        self.world.dpft("verify", str(folder / "privacy.json"), "--public-key", key)
+
+    def check_account(self, job):
+        """The file's account holds what the job released, and its owner alone can see it."""
+        path = f"files/{job['training_file']}/privacy"
+        account = self.world.alice.get(path).json()
+        charges = [(charge["id"], charge["state"]) for charge in account["charges"]]
+        self.assertEqual(charges, [(job["id"], "settled")])
+        self.assertLessEqual(account["epsilon_spent"], 8.0)
+        self.assertGreater(account["epsilon_spent"], 7.5)
+        self.assert_error(self.world.bob.get(path), 404)
 
     def check_events(self, job):
         events = self.world.alice.get(f"fine_tuning/jobs/{job}/events?limit=100").json()["data"]

@@ -76,6 +76,7 @@ async function start() {
     trainingEpsilon: training.epsilon,
     unit: file.unit,
     epochs: byId("epochs", HTMLInputElement).valueAsNumber,
+    lossCurve: byId("loss-curve", HTMLInputElement).checked,
     batchSize: byId("batch-size", HTMLInputElement).valueAsNumber,
     suffix: byId("suffix", HTMLInputElement).value.trim(),
   });

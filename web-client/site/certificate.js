@@ -6,12 +6,12 @@ import * as format from "./format.js";
 const UNITS = /** @type {Record<string, string>} */ ({ line: "line", paragraph: "paragraph", "json-record": "entry" });
 
 /** The only form that this page can explain. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** @param {HTMLElement} place @param {any} certificate */
 export function showCertificate(place, certificate) {
   const known = certificate.version === VERSION;
-  const sentences = known ? [training(certificate.training), text(certificate.local), advice] : [unknown];
+  const sentences = known ? [training(certificate.training), text(certificate.local), account(certificate.dataset_budget), advice] : [unknown];
   const figures = make("dl", { class: "facts" });
   if (known) showFacts(figures, facts(certificate));
   place.replaceChildren(make("section", { class: "certificate" },
@@ -20,7 +20,7 @@ export function showCertificate(place, certificate) {
 }
 
 const unknown = "This certificate has a newer form than this page. Load the page again, or read privacy.json itself.";
-const advice = "The file privacy.json states all of this exactly, for anyone who wants to check it. Keep it with the adapter.";
+const advice = "The file privacy.json states all of this exactly and is signed by the service. Anyone can check it, without asking us: dpft verify privacy.json. Keep it with the adapter.";
 
 /** @param {any} training */
 function training({ privacy_unit: unit, epsilon, delta }) {
@@ -34,6 +34,12 @@ function text(local) {
   if (!local) return "Against the service itself: none. The text was sent as it was, without scrambling.";
   return `Against everybody, this service too: each of the ${format.count(local.tokens)} word pieces was scrambled with ε = ${format.epsilon(local.epsilon_per_token)} before it left your computer. ` +
     `In the longest of your texts, with ${format.count(local.max_tokens_in_a_record)} pieces, that adds up to ε = ${format.atMost(local.epsilon_of_longest_record)}.`;
+}
+
+/** @param {any} budget */
+function account(budget) {
+  if (!budget) return "Nobody keeps account of other trainings on the same text: their budgets add up with this one.";
+  return `Every further training on the same scrambled text tells a little more about it. This service keeps account: all of them together stay within ε = ${format.atMost(budget.epsilon)}.`;
 }
 
 /** @param {any} certificate @returns {[string, string][]} */

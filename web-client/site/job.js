@@ -1,5 +1,6 @@
 // Follows one training: its progress, stopping it, and its results.
 
+import { showCurve } from "./curve.js";
 import { byId, setText, showError, showFacts } from "./dom.js";
 import * as format from "./format.js";
 import { showResults } from "./results.js";
@@ -64,6 +65,7 @@ export class JobView {
     const { step, total_steps: total } = job.progress;
     byId("job-bar", HTMLProgressElement).value = job.status === "succeeded" ? 1 : total ? step / total : 0;
     showFacts(byId("job-facts"), facts(job));
+    showCurve(job);
     const cancel = byId("cancel-job", HTMLButtonElement);
     cancel.hidden = FINAL.has(job.status);
     cancel.onclick = () => void this.#cancel(job.id);

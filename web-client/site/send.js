@@ -12,7 +12,7 @@ const NEUTRAL_NAME = "perturbed.dptk";
 
 /**
  * @typedef {{model: string, perturber: Perturber, epsilon: number, trainingEpsilon: number, unit: string,
- *   epochs: number, batchSize: number, suffix: string}} Order
+ *   epochs: number, batchSize: number, lossCurve: boolean, suffix: string}} Order
  */
 
 /**
@@ -67,7 +67,8 @@ async function scrambleAndSend(api, order, signal, outcome) {
 
 /** @param {Order} order @param {string} fileId */
 function jobRequest(order, fileId) {
-  const settings = { epsilon: order.trainingEpsilon, privacy_unit: order.unit, epochs: order.epochs, batch_size: order.batchSize };
+  const settings = { epsilon: order.trainingEpsilon, privacy_unit: order.unit, epochs: order.epochs, batch_size: order.batchSize,
+    loss_curve: order.lossCurve };
   const suffix = order.suffix ? { suffix: order.suffix } : {};
   return { model: order.model, training_file: fileId, method: { type: "dp_lora", dp_lora: settings }, ...suffix };
 }

@@ -39,16 +39,6 @@ class Stream:
     def u64(self):
         return next(self.words) | next(self.words) << 32
 
-    def uniform(self):
-        return ((self.u64() >> 11) + 1) / 2**53
-
-    def gaussian(self):
-        total = 0.0
-        for _ in range(2):
-            radius, angle = math.sqrt(-2 * math.log(self.uniform())), 2 * math.pi * self.uniform()
-            total += radius * math.sin(angle) + radius * math.cos(angle)
-        return total / 2
-
     def below(self, bound):
         while True:
             draw = self.u64() >> (64 - (bound - 1).bit_length())
@@ -65,15 +55,14 @@ def set_response(stream, domain, neighbours, hi, lo):
         draw -= weight
 
 
-SAMPLING, NOISE, INIT, PERTURBATION = 1, 2, 3, 4
+SAMPLING, NOISE, INIT, PERTURBATION, LOSS = 1, 2, 3, 4, 5
 if __name__ == "__main__":
     rate = Fraction(0.3)
-    sampling, noise, responses = Stream(SAMPLING), Stream(NOISE), Stream(PERTURBATION)
+    sampling, responses = Stream(SAMPLING), Stream(PERTURBATION)
     hi, lo = math.floor(math.e**2 * 2**32 * (1 - 2**-50)), 2**32
     print(json.dumps({
-        "first_u64": [[purpose, Stream(purpose).u64()] for purpose in (SAMPLING, NOISE, INIT, PERTURBATION)],
+        "first_u64": [[purpose, Stream(purpose).u64()] for purpose in (SAMPLING, NOISE, INIT, PERTURBATION, LOSS)],
         "poisson_30_of_0.3": [i for i in range(30) if sampling.u64() < math.floor(rate * 2**64)],
-        "gaussian": [noise.gaussian() for _ in range(8)],
         "set_rr_weights": [hi, lo],
         "set_rr_10_of_set_4_1_7": [set_response(responses, 10, [4, 1, 7], hi, lo) for _ in range(40)],
     }, indent=1))

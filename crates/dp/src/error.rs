@@ -30,6 +30,19 @@ pub enum DpError {
     /// The noise multiplier is no finite positive number.
     #[error("the noise multiplier is {0}: give a finite number above 0, such as 1.0")]
     NoiseMultiplier(f64),
+    /// The noise multiplier does not fit the noise lattice.
+    #[error("the noise multiplier is {noise_multiplier}: give a number from {min} to {max}, such as 1.0")]
+    NoiseMultiplierRange {
+        /// The multiplier asked for.
+        noise_multiplier: f64,
+        /// The least that fits.
+        min: f64,
+        /// The largest that fits.
+        max: f64,
+    },
+    /// The clipping norm does not fit vectors of f32.
+    #[error("the clipping norm is {0}: give a number from 1.2e-38 to 3.4e38, such as 1.0")]
+    MaxNorm(f64),
     /// The sampling rate is no probability above zero.
     #[error("the sampling rate is {0}: give a number above 0 and at most 1 (batch size / records)")]
     SamplingRate(f64),
@@ -77,6 +90,45 @@ pub enum DpError {
         /// Items in each set.
         set_size: u32,
         /// The largest ε for this set size.
+        max: f64,
+    },
+    /// A vector mechanism for vectors of no coordinate, or of too many.
+    #[error("the vectors have {0} coordinates: give 1 to 2^31")]
+    Dimension(usize),
+    /// Noise that does not fit the lattice of the vector mechanisms.
+    #[error(
+        "the standard deviation is {standard_deviation}: give a number from {min:e} to {max}, such as 0.1"
+    )]
+    StandardDeviation {
+        /// The standard deviation asked for.
+        standard_deviation: f64,
+        /// The least that fits.
+        min: f64,
+        /// The largest that fits.
+        max: f64,
+    },
+    /// Laplace noise would leave the range of its integers.
+    #[error("epsilon {epsilon} takes more noise than can be drawn exactly: give at least {min:e}")]
+    EpsilonTooSmall {
+        /// The ε asked for.
+        epsilon: f64,
+        /// The smallest ε that can be had.
+        min: f64,
+    },
+    /// A domain in which nothing can be hidden.
+    #[error("a domain of {0} hides nothing: give at least 2 items")]
+    DomainSize(u32),
+    /// The largest distance is no distance.
+    #[error("the largest distance is {0}: give a finite number above 0")]
+    MaxDistance(f64),
+    /// The weights of the exponential mechanism would be too coarse.
+    #[error("epsilon {epsilon} is too large for exact weights over {domain} items: take at most {max:.1}")]
+    ExponentialEpsilon {
+        /// The ε asked for.
+        epsilon: f64,
+        /// Items in the domain.
+        domain: u32,
+        /// The largest ε for this domain.
         max: f64,
     },
     /// A secret seed that is not 64 hexadecimal digits. Its text is not repeated.

@@ -23,6 +23,8 @@
 
 use rand::CryptoRng;
 
+use crate::mechanism::{Contract, Sensitivity};
+use crate::noise::uniform_below;
 use crate::{DpError, Epsilon};
 
 /// Z stays below 2⁵³, so that weights survive a JSON reader that holds numbers as doubles.
@@ -127,6 +129,11 @@ impl SetRandomizedResponse {
         self.epsilon
     }
 
+    /// What the response promises for one item and for many.
+    pub fn contract(&self) -> Contract {
+        Contract::pure(self.epsilon, Sensitivity::Discrete)
+    }
+
     /// ln(hi / lo): what is spent, a trifle less than promised.
     pub fn exact_epsilon(&self) -> f64 {
         // The true value is at most ε; this logarithm, itself rounded, must not seem to exceed it.
@@ -173,6 +180,11 @@ impl KaryRandomizedResponse {
         self.0.epsilon()
     }
 
+    /// What the response promises for one item and for many.
+    pub fn contract(&self) -> Contract {
+        self.0.contract()
+    }
+
     /// ln(hi / lo).
     pub fn exact_epsilon(&self) -> f64 {
         self.0.exact_epsilon()
@@ -183,19 +195,6 @@ impl KaryRandomizedResponse {
 fn exp_rounded_down(epsilon: f64) -> f64 {
     const DOWN: f64 = 1.0 - 1.0 / (1_u64 << 50) as f64;
     libm::exp(epsilon) * DOWN
-}
-
-/// Uniform over 0 … `bound` − 1: takes as many random bits as `bound` − 1 has and rejects what is too large, so that each
-/// value has exactly the same chance. Fewer than two tries on average.
-fn uniform_below(rng: &mut impl CryptoRng, bound: u64) -> u64 {
-    let unused_bits = (bound - 1).leading_zeros();
-    loop {
-        // A bound of 1 would shift by all 64 bits, which `checked_shr` refuses: the one value is 0.
-        let draw = rng.next_u64().checked_shr(unused_bits).unwrap_or(0);
-        if draw < bound {
-            return draw;
-        }
-    }
 }
 
 /// The item of rank `rank` (from 0) among those outside `set`: the least y with y = rank + |{s ∈ set : s ≤ y}|.

@@ -3,6 +3,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
+use crate::mechanism::Notion;
 use crate::test_statistics::chi_square_score;
 use crate::{Purpose, SecretSeed};
 
@@ -142,8 +143,12 @@ fn a_set_of_another_size_is_never_sampled() {
 }
 
 #[test]
-fn one_value_needs_no_luck() {
-    assert_eq!(uniform_below(&mut ChaCha20Rng::from_seed([0; 32]), 1), 0);
+fn the_contract_is_pure_and_adds_up_over_tokens() {
+    let contract = KaryRandomizedResponse::new(50, epsilon(3.0)).unwrap().contract();
+    assert_eq!((contract.notion(), contract.sensitivity()), (Notion::PureLdp, Sensitivity::Discrete));
+    assert_eq!(contract.epsilon_per_token(), 3.0);
+    let document = contract.epsilon(1000);
+    assert!((3000.0..3000.0001).contains(&document), "{document}");
 }
 
 proptest! {
@@ -167,10 +172,5 @@ proptest! {
         let complement: Vec<u32> = (0..40).filter(|y| !set.contains(y)).collect();
         let actual: Vec<u32> = (0..complement.len() as u32).map(|rank| nth_outside(&set, rank)).collect();
         prop_assert_eq!(actual, complement);
-    }
-
-    #[test]
-    fn draws_stay_below_their_bound(seed: [u8; 32], bound in 1_u64..=MAX_TOTAL_WEIGHT) {
-        prop_assert!(uniform_below(&mut ChaCha20Rng::from_seed(seed), bound) < bound);
     }
 }

@@ -39,6 +39,8 @@ pub enum Purpose {
     GradientNoise,
     /// The adapter's first weights.
     AdapterInit,
+    /// The noise on a step's loss.
+    LossNoise,
     /// Local perturbation of text.
     Perturbation,
 }
@@ -51,6 +53,7 @@ impl Purpose {
             Self::GradientNoise => 2,
             Self::AdapterInit => 3,
             Self::Perturbation => 4,
+            Self::LossNoise => 5,
         }
     }
 }

@@ -2,8 +2,13 @@ use rand::Rng as _;
 
 use super::*;
 
-const PURPOSES: [Purpose; 4] =
-    [Purpose::PoissonSampling, Purpose::GradientNoise, Purpose::AdapterInit, Purpose::Perturbation];
+const PURPOSES: [Purpose; 5] = [
+    Purpose::PoissonSampling,
+    Purpose::GradientNoise,
+    Purpose::AdapterInit,
+    Purpose::Perturbation,
+    Purpose::LossNoise,
+];
 
 fn seed() -> SecretSeed {
     SecretSeed::from_bytes(std::array::from_fn(|i| i as u8))

@@ -21,7 +21,7 @@ pub(crate) enum Command {
     Perturb(PerturbArgs),
     /// Say what ε a DP-SGD run spends.
     Account(AccountArgs),
-    /// Find the noise multiplier that meets a target ε.
+    /// Find the noise multiplier, sampling rate or number of steps that meets a target ε.
     Calibrate(CalibrateArgs),
     /// Train a LoRA adapter on this machine.
     Finetune(FinetuneArgs),
@@ -43,6 +43,10 @@ pub(crate) enum Command {
     Status(JobArgs),
     /// Download the adapter of a finished job.
     Download(DownloadArgs),
+    /// Check a certificate offline: signature, ε, and the files it speaks of.
+    Verify(VerifyArgs),
+    /// Show what jobs on an uploaded file have spent of its privacy budget.
+    Budget(BudgetArgs),
 }
 
 #[derive(Debug, Args)]
@@ -145,6 +149,15 @@ pub(crate) struct PerturbArgs {
     pub(crate) manifest: Option<PathBuf>,
 }
 
+/// An accountant that the command line offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AccountantName {
+    /// Privacy loss distributions: exact up to the grid.
+    Pld,
+    /// Rényi differential privacy: an upper bound, some per cent higher.
+    Rdp,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct AccountArgs {
     /// Standard deviation of the noise over the clipping norm.
@@ -159,11 +172,15 @@ pub(crate) struct AccountArgs {
     /// δ.
     #[arg(long)]
     pub(crate) delta: f64,
+    /// How to compose the steps.
+    #[arg(long, value_enum, default_value_t = AccountantName::Pld)]
+    pub(crate) accountant: AccountantName,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
+/// Two of noise multiplier, sampling rate and steps are given; the third is found.
 #[derive(Debug, Args)]
 pub(crate) struct CalibrateArgs {
     /// Target ε.
@@ -172,12 +189,15 @@ pub(crate) struct CalibrateArgs {
     /// δ.
     #[arg(long)]
     pub(crate) delta: f64,
-    /// Chance that a record is in a step's batch.
+    /// Standard deviation of the noise over the clipping norm; leave it out to find the least.
     #[arg(long)]
-    pub(crate) sampling_rate: f64,
-    /// Number of steps.
+    pub(crate) noise_multiplier: Option<f64>,
+    /// Chance that a record is in a step's batch; leave it out to find the largest.
     #[arg(long)]
-    pub(crate) steps: u64,
+    pub(crate) sampling_rate: Option<f64>,
+    /// Number of steps; leave it out to find the largest.
+    #[arg(long)]
+    pub(crate) steps: Option<u64>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -230,6 +250,9 @@ pub(crate) struct FinetuneArgs {
     /// Threads; default all cores.
     #[arg(long)]
     pub(crate) threads: Option<usize>,
+    /// File with the key to sign the certificate with, 64 hexadecimal digits; without it the certificate is unsigned.
+    #[arg(long)]
+    pub(crate) signing_key: Option<PathBuf>,
     /// Train without noise or clipping: no privacy at all, for comparison.
     #[arg(long)]
     pub(crate) non_private: bool,
@@ -383,4 +406,36 @@ pub(crate) struct DownloadArgs {
     /// Folder to write.
     #[arg(long)]
     pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The adapter's privacy.json; the files beside it are checked too.
+    pub(crate) certificate: PathBuf,
+    /// Key that must have signed it (GET /v1/privacy/key of the service), 64 hexadecimal digits.
+    #[arg(long)]
+    pub(crate) public_key: Option<String>,
+    /// Also check that this is the base model's folder.
+    #[arg(long)]
+    pub(crate) model: Option<PathBuf>,
+    /// Also check that this is the training file.
+    #[arg(long)]
+    pub(crate) data: Option<PathBuf>,
+    /// Do not ask for a signature.
+    #[arg(long)]
+    pub(crate) allow_unsigned: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BudgetArgs {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// Name of the file.
+    pub(crate) file: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use protocol::api::{
-    CreateFile, CreateJob, FileObject, FileTicket, JobObject, PURPOSE_FINE_TUNE, PresignedPut,
+    CreateFile, CreateJob, DatasetObject, FileObject, FileTicket, JobObject, PURPOSE_FINE_TUNE, PresignedPut,
 };
 use protocol::error::ErrorBody;
 use serde::{Serialize, de::DeserializeOwned};
@@ -47,6 +47,11 @@ impl Client {
     /// Looks at a job.
     pub(crate) fn job(&self, id: &str) -> anyhow::Result<JobObject> {
         self.get(&format!("fine_tuning/jobs/{id}"))
+    }
+
+    /// The account of a file.
+    pub(crate) fn budget(&self, file: &str) -> anyhow::Result<DatasetObject> {
+        self.get(&format!("files/{file}/privacy"))
     }
 
     /// Downloads a file by its presigned link: its name and content.

@@ -19,6 +19,11 @@ pub(crate) fn entropy() -> anyhow::Result<[u8; 32]> {
     Ok(bytes)
 }
 
+/// Unix seconds.
+pub(crate) fn now() -> u64 {
+    jobs::Clock::now(&jobs::SystemClock::new())
+}
+
 /// A cryptographic generator seeded by the OS.
 pub(crate) fn generator() -> anyhow::Result<ChaCha20Rng> {
     Ok(ChaCha20Rng::from_seed(entropy()?))

@@ -31,8 +31,12 @@ pub(crate) fn job_line(job: &JobObject) -> String {
 /// What a certificate promises, a line for each of its two guarantees.
 pub(crate) fn certificate(certificate: &Certificate) -> String {
     let t = &certificate.training;
+    let accountant = match t.accountant {
+        dp::Accountant::Rdp => "Rényi",
+        _ => "privacy loss distribution",
+    };
     let training = format!(
-        "training: ({:.4}, {:e})-DP for each record (add or remove one), DP-SGD, noise multiplier {:.4}, sampling rate {:.4}, {} steps, clipping norm {}, RDP accountant",
+        "training: ({:.4}, {:e})-DP for each record (add or remove one), DP-SGD, noise multiplier {:.4}, sampling rate {:.4}, {} steps, clipping norm {}, {accountant} accountant",
         t.epsilon, t.delta, t.noise_multiplier, t.sampling_rate, t.steps, t.max_grad_norm,
     );
     let local = certificate.local.as_ref().map_or("text: not perturbed, the service saw it".to_owned(), |l| {

@@ -42,6 +42,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             max_grad_norm: 1.0,
             delta: Delta::try_from(1e-5)?,
             unit: PrivacyUnit::Line,
+            loss_noise_multiplier: None,
+            accountant: dp::Accountant::Pld,
         },
         1.0,
     )?;

@@ -35,6 +35,8 @@ pub use generate::{GenerateError, GenerateOptions, generate};
 pub use lora::{LoraConfig, LoraError, TargetModule};
 pub use model::{BaseModel, LlamaConfig, ModelError, ModelFiles};
 pub use records::{DataError, RecordOptions, Records};
+#[cfg(feature = "audit")]
+pub use train::{Accumulate, PoissonGaussian, StepMechanism};
 pub use train::{
     DEFAULT_MAX_CHUNKS, DEFAULT_MAX_LENGTH, LearningRate, Privacy, Schedule, TrainError, Trainer,
     TrainingConfig,

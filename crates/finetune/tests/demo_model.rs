@@ -87,6 +87,8 @@ fn private_training_resumes_bit_for_bit() {
         max_grad_norm: 1.0,
         delta: Delta::try_from(1e-5).unwrap(),
         unit: PrivacyUnit::Line,
+        loss_noise_multiplier: None,
+        accountant: dp::Accountant::Pld,
     };
     let plan = DpSgdPlan::with_noise_multiplier(plan, 1.0).unwrap();
     let config = config(Privacy::DpSgd(plan));

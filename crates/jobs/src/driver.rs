@@ -1,8 +1,8 @@
 //! From one queue message to one committed slice.
 //!
 //! ```text
-//! acquire the lease ─▶ run the slice ─▶ write the checkpoint ─▶ commit (one CAS) ─▶ send the next message ─▶ delete the old checkpoint
-//!                                    └▶ write the adapter   ─▶ succeed (one CAS) ─▶ delete what is left over
+//! acquire the lease ─▶ charged? ─▶ run the slice ─▶ write the checkpoint ─▶ commit (one CAS) ─▶ send the next message ─▶ delete the old checkpoint
+//!                                                └▶ charged? ─▶ publish (one CAS) ─▶ write the adapter ─▶ succeed (one CAS) ─▶ settle, tidy up
 //! ```
 //!
 //! A crash between any two arrows is repaired by the message, which comes again because only a returned [`Outcome`] deletes it:
@@ -123,6 +123,9 @@ pub enum DriverError {
     /// The job's state could not be read or written.
     #[error(transparent)]
     Jobs(JobStoreError),
+    /// The data set's ledger could not be read or written.
+    #[error(transparent)]
+    Ledger(crate::ledger_store::LedgerStoreError),
     /// A checkpoint or result could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -172,6 +175,7 @@ pub async fn settle_dead_letter(
     match jobs.update(&message.tenant, &message.job, fail).await {
         Ok(_) => {
             tracing::error!(job = %message.job, slice = message.slice, "a job was failed by its dead letter");
+            results::tidy(&context.store, &jobs, &message.tenant, &message.job).await;
             Ok(Outcome::Failed)
         }
         Err(error) => not_due(context, &jobs, message, error).await,
@@ -205,7 +209,7 @@ async fn not_due(
         }
         JobStoreError::Refused(Refusal::Finished) => {
             // A job that was cancelled between two slices has left a checkpoint behind.
-            results::tidy(&*context.store, jobs, &message.tenant, job).await;
+            results::tidy(&context.store, jobs, &message.tenant, job).await;
             Ok(Outcome::Finished)
         }
         JobStoreError::Refused(Refusal::LeaseHeld { until }) => Err(DriverError::Busy { until }),

@@ -1,13 +1,14 @@
 use super::*;
 use crate::clock::ManualClock;
 use crate::job_store::Versioned;
+use crate::ledger_store::LedgerStore;
 use crate::queue::{LocalQueue, LocalQueueConfig};
 use crate::runner::{SliceBudget, SliceError, SliceResult, SliceRunner};
 use crate::store::{MemoryStore, PutCondition};
 use crate::test_jobs::{self, CREATED, CountingRunner, Script, flawless};
 use bytes::Bytes;
 use protocol::keys;
-use protocol::state::Status;
+use protocol::state::{LossPoint, Report, Status};
 
 const LEASE: u64 = 60;
 const LIMITS: Limits = Limits {
@@ -191,12 +192,54 @@ async fn numbers_that_json_cannot_hold_never_reach_the_state() {
             _: SliceBudget,
         ) -> Result<SliceResult, SliceError> {
             let progress = protocol::state::Progress { epsilon_spent: f64::INFINITY, ..Default::default() };
-            Ok(SliceResult::Paused { checkpoint: vec![], progress })
+            let report = Report { progress, losses: Vec::new() };
+            Ok(SliceResult::Paused { checkpoint: vec![], report })
         }
     }
     let world = World::new(Infinite).await;
     assert!(matches!(world.run(0, 1).await, Err(DriverError::Slice(_))));
     assert_eq!(world.state().await.status, Status::Running, "the state can still be read");
+}
+
+fn point(step: u64, loss: f64) -> LossPoint {
+    LossPoint { step, steps: 1, loss }
+}
+
+/// The ledger of the world's one data set.
+async fn ledger(world: &World) -> dp::Ledger {
+    let ledgers = LedgerStore::new(world.store.clone());
+    ledgers.load(&world.job.tenant, &world.job.protection.dataset).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_job_is_charged_before_its_first_step_and_settled_when_it_is_over() {
+    let world = World::new(CountingRunner::steps(10, 4)).await;
+    assert_eq!(world.run(0, 1).await, Ok(Outcome::Continued));
+    assert!(ledger(&world).await.covers(world.job.id.as_str(), world.job.charge()));
+    world.change(Change::Cancel).await;
+    assert_eq!(world.run(1, 1).await, Ok(Outcome::Finished));
+    let plan = &world.job.protection.plan;
+    let charge = ledger(&world).await.charges()[0].clone();
+    assert_eq!(charge.events, [plan.loss_event(4).unwrap()], "four losses were shown, and nothing else");
+    assert_eq!(charge.state, dp::ChargeState::Settled);
+}
+
+#[tokio::test]
+async fn a_job_whose_budget_went_to_others_fails_before_its_first_step() {
+    let world = World::new(CountingRunner::steps(10, 4)).await;
+    let ledgers = LedgerStore::new(world.store.clone());
+    let (tenant, protection) = (&world.job.tenant, &world.job.protection);
+    for number in 2.. {
+        let other = protocol::id::JobId::from_entropy([number; 12]);
+        let (dataset, budget, event) = (&protection.dataset, protection.budget, world.job.charge());
+        if ledgers.charge(tenant, dataset, budget, &other, event, CREATED).await.is_err() {
+            break;
+        }
+    }
+    assert_eq!(world.run(0, 1).await, Ok(Outcome::Failed));
+    let state = world.state().await;
+    assert_eq!(state.error.unwrap().code.as_deref(), Some("privacy_budget_exceeded"));
+    assert_eq!((state.progress.step, state.losses), (0, vec![]));
 }
 
 /// Trains until it is told to stop.
@@ -213,7 +256,8 @@ impl SliceRunner for Endless {
         while !budget.stop.is_raised() {
             tokio::task::yield_now().await;
         }
-        Ok(SliceResult::Paused { checkpoint: b"0\n".to_vec(), progress: job.progress.clone() })
+        let report = Report { progress: job.progress.clone(), losses: Vec::new() };
+        Ok(SliceResult::Paused { checkpoint: b"0\n".to_vec(), report })
     }
 }
 
@@ -282,11 +326,12 @@ impl SliceRunner for Reporting {
     ) -> Result<SliceResult, SliceError> {
         let progress = |step| protocol::state::Progress { step, total_steps: 4, ..Default::default() };
         let jobs = JobStore::new(self.0.get().unwrap().clone());
-        budget.live.set(progress(3));
+        let report = |step, losses| Report { progress: progress(step), losses };
+        budget.live.set(report(3, vec![point(1, 5.0), point(3, 4.0)]));
         while jobs.load(&job.tenant, &job.id).await.unwrap().value.live != Some(progress(3)) {
             tokio::task::yield_now().await;
         }
-        Ok(SliceResult::Paused { checkpoint: vec![1], progress: progress(2) })
+        Ok(SliceResult::Paused { checkpoint: vec![1], report: report(2, vec![point(1, 5.5)]) })
     }
 }
 
@@ -298,4 +343,5 @@ async fn a_running_slice_shows_how_far_it_is_without_committing_it() {
     assert_eq!(world.run(0, 1).await, Ok(Outcome::Continued));
     let state = world.state().await;
     assert_eq!((state.live, state.progress.step), (None, 2), "only what is committed stays");
+    assert_eq!(state.losses, [point(1, 5.0), point(3, 4.0)], "but what was released stays as it was shown");
 }

@@ -3,7 +3,10 @@
 //! * [`store`]: the [`Store`] trait with S3 and an in-memory double behind it; [`queue`]: the [`Queue`] trait with SQS and an in-process
 //!   queue that survives a restart; [`clock`]: where time comes from.
 //! * [`job_store`]: a job's state under compare-and-swap, and [`lease`], the right to run its next slice.
+//! * [`ledger_store`]: what all jobs on one data set have released, charged before it is.
 //! * [`runner`]: what a trainer must offer, and [`driver`], which turns one queue message into one committed slice.
+//!
+//! Invariant: nothing is released before its charge is in the data set's ledger.
 //!
 //! Invariant: a job's state is only ever written through [`JobStore`], hence through `protocol::transition` and a conditional put.
 
@@ -13,6 +16,7 @@ pub mod driver;
 mod histories;
 pub mod job_store;
 pub mod lease;
+pub mod ledger_store;
 pub mod queue;
 mod results;
 pub mod runner;
@@ -24,6 +28,7 @@ mod test_jobs;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use driver::{Attempt, DriverContext, DriverError, Limits, Outcome, run_message, settle_dead_letter};
 pub use job_store::{JobStore, JobStoreError, Versioned};
+pub use ledger_store::{LedgerStore, LedgerStoreError};
 pub use queue::{Delivery, LocalQueue, LocalQueueConfig, Queue, QueueError, SqsQueue};
 pub use runner::{LiveProgress, SliceBudget, SliceError, SliceResult, SliceRunner, StopFlag};
 #[cfg(any(test, feature = "test-support"))]

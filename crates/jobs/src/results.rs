@@ -1,6 +1,7 @@
 //! What a job leaves behind: the adapter's files, as objects that the owner can list and download.
 
 use crate::job_store::{JobStore, JobStoreError};
+use crate::ledger_store::LedgerStore;
 use crate::slice::sha256;
 use crate::store::{PutCondition, Store, StoreError};
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use protocol::api::{FileMeta, PURPOSE_RESULTS};
 use protocol::id::{FileId, Filename, JobId, TenantId};
 use protocol::keys;
 use protocol::state::{JobState, Status};
+use std::sync::Arc;
 
 /// Keys looked at in one go when tidying up; a job leaves far fewer.
 const PAGE: usize = 1000;
@@ -59,15 +61,18 @@ fn file_id(job: &JobId, epoch: u64, name: &str) -> FileId {
     FileId::derived(&[job.as_str(), &epoch.to_string(), name])
 }
 
-/// Deletes what a job that is over no longer needs: its checkpoints, and all results but those it succeeded with. Failures are logged: nothing
-/// refers to what stays.
-pub(crate) async fn tidy(store: &dyn Store, jobs: &JobStore, tenant: &TenantId, job: &JobId) {
-    let tidied = match jobs.load(tenant, job).await {
-        Ok(stored) if stored.value.status.is_final() => delete_leftovers(store, &stored.value).await,
-        Ok(_) | Err(JobStoreError::Missing) => Ok(()),
+/// Settles the account of a job that is over, and deletes what it no longer needs: its checkpoints, and all results but those it succeeded with.
+/// Failures are logged: nothing refers to what stays, and an account is settled at the latest when the next job on the data is created.
+pub(crate) async fn tidy(store: &Arc<dyn Store>, jobs: &JobStore, tenant: &TenantId, job: &JobId) {
+    let over = match jobs.load(tenant, job).await {
+        Ok(stored) if stored.value.status.is_final() => stored.value,
+        Ok(_) | Err(JobStoreError::Missing) => return,
         Err(error) => return tracing::warn!(%job, %error, "a job that is over could not be tidied up"),
     };
-    if let Err(error) = tidied {
+    if let Err(error) = LedgerStore::new(Arc::clone(store)).settle(&over).await {
+        tracing::warn!(%job, %error, "the account of a job that is over could not be settled yet");
+    }
+    if let Err(error) = delete_leftovers(&**store, &over).await {
         tracing::warn!(%job, %error, "what a job left behind could not be deleted");
     }
 }

@@ -1,7 +1,6 @@
 use super::*;
 use crate::store::MemoryStore;
 use crate::test_jobs::{self, CREATED};
-use std::sync::Arc;
 
 fn files() -> Vec<(String, Vec<u8>)> {
     vec![("adapter.txt".into(), b"abc".to_vec()), ("privacy.json".into(), b"{}".to_vec())]
@@ -51,7 +50,8 @@ async fn tidied(status: Status) -> Vec<String> {
     let checkpoint = keys::checkpoint(&job.tenant, &job.id, 1, 5);
     store.put(&checkpoint, Bytes::new(), PutCondition::Always).await.unwrap();
     jobs.create(&job).await.unwrap();
-    tidy(&*store, &jobs, &job.tenant, &job.id).await;
+    let shared: Arc<dyn Store> = store.clone();
+    tidy(&shared, &jobs, &job.tenant, &job.id).await;
     keys_of(&store).await
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use protocol::error::ErrorObject;
-use protocol::state::{JobState, Progress};
+use protocol::state::{JobState, Report};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,20 +20,20 @@ pub struct SliceBudget {
 
 /// The latest word of a running slice on its progress, shared between the driver and the runner's threads.
 #[derive(Debug, Clone, Default)]
-pub struct LiveProgress(Arc<Mutex<Option<Progress>>>);
+pub struct LiveProgress(Arc<Mutex<Option<Report>>>);
 
 impl LiveProgress {
-    /// Says how far the slice is.
-    pub fn set(&self, progress: Progress) {
-        *self.lock() = Some(progress);
+    /// Says how far the slice is, with all losses that it has released so far.
+    pub fn set(&self, report: Report) {
+        *self.lock() = Some(report);
     }
 
     /// What was said since the last call.
-    pub fn take(&self) -> Option<Progress> {
+    pub fn take(&self) -> Option<Report> {
         self.lock().take()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Progress>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Report>> {
         // The option is replaced whole, so a panic elsewhere leaves it valid.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -63,14 +63,14 @@ pub enum SliceResult {
         /// From where the next slice goes on.
         checkpoint: Vec<u8>,
         /// How far the job is.
-        progress: Progress,
+        report: Report,
     },
     /// All steps are done.
     Finished {
         /// The adapter folder, as names and contents.
         files: Vec<(String, Vec<u8>)>,
         /// Final progress.
-        progress: Progress,
+        report: Report,
     },
 }
 

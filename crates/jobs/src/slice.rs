@@ -2,16 +2,19 @@
 
 use crate::driver::{Attempt, DriverContext, DriverError, Outcome, kept_failing};
 use crate::job_store::{JobStore, JobStoreError};
+use crate::ledger_store::{LedgerStore, LedgerStoreError};
 use crate::results;
 use crate::runner::{LiveProgress, SliceBudget, SliceError, SliceResult, StopFlag};
 use crate::store::{PutCondition, StoreError};
 use bytes::Bytes;
+use dp::LedgerError;
 use protocol::error::ErrorObject;
 use protocol::keys;
 use protocol::message::SliceMessage;
-use protocol::state::{CheckpointRef, JobState, Progress};
+use protocol::state::{CheckpointRef, JobState, Progress, Report};
 use protocol::transition::{Change, Refusal, transition};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A slice whose lease is held.
@@ -49,6 +52,15 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<LedgerStoreError> for Failure {
+    fn from(error: LedgerStoreError) -> Self {
+        match error {
+            LedgerStoreError::Refused(refused) => Self::Permanent(over_budget(&refused)),
+            other => Self::Passing(DriverError::Ledger(other)),
+        }
+    }
+}
+
 impl From<SliceError> for Failure {
     fn from(error: SliceError) -> Self {
         match error {
@@ -66,8 +78,8 @@ impl<'a> Slice<'a> {
     /// Runs and commits the slice; a failure gives the lease back or ends the job.
     pub(crate) async fn drive(&self, attempt: Attempt) -> Result<Outcome, DriverError> {
         let committed = match self.run(attempt.deadline).await {
-            Ok(SliceResult::Paused { checkpoint, progress }) => self.commit(checkpoint, progress).await,
-            Ok(SliceResult::Finished { files, progress }) => self.succeed(files, progress).await,
+            Ok(SliceResult::Paused { checkpoint, report }) => self.commit(checkpoint, report).await,
+            Ok(SliceResult::Finished { files, report }) => self.succeed(files, report).await,
             Err(failure) => Err(failure),
         };
         match committed {
@@ -87,6 +99,7 @@ impl<'a> Slice<'a> {
     }
 
     async fn run(&self, deadline: Duration) -> Result<SliceResult, Failure> {
+        self.ensure_charged().await?;
         let checkpoint = self.checkpoint().await?;
         let stop = StopFlag::default();
         let live = LiveProgress::default();
@@ -101,8 +114,8 @@ impl<'a> Slice<'a> {
         }
         let result = result?;
         match &result {
-            SliceResult::Paused { progress, .. } | SliceResult::Finished { progress, .. }
-                if is_finite(progress) =>
+            SliceResult::Paused { report, .. } | SliceResult::Finished { report, .. }
+                if is_finite(&report.progress) =>
             {
                 Ok(result)
             }
@@ -110,6 +123,12 @@ impl<'a> Slice<'a> {
                 "its progress holds a number that is not finite".into(),
             ))),
         }
+    }
+
+    /// Nothing may be released that the data set's ledger does not hold.
+    async fn ensure_charged(&self) -> Result<(), Failure> {
+        let ledgers = LedgerStore::new(Arc::clone(&self.context.store));
+        Ok(ledgers.ensure_charged(&self.job, self.context.clock.now()).await?)
     }
 
     /// The checkpoint to start from, checked against its hash.
@@ -126,10 +145,10 @@ impl<'a> Slice<'a> {
     async fn watch(&self, stop: &StopFlag, live: &LiveProgress) -> std::convert::Infallible {
         loop {
             tokio::time::sleep(self.context.limits.watch_interval).await;
-            let looked = match live.take().filter(is_finite) {
-                Some(progress) => {
-                    let report = Change::Report { epoch: self.epoch(), progress };
-                    self.change(report).await.map_err(Failure::from)
+            let looked = match live.take().filter(|report| is_finite(&report.progress)) {
+                Some(report) => {
+                    let change = Change::Report { epoch: self.epoch(), report };
+                    self.change(change).await.map_err(Failure::from)
                 }
                 None => self.still_ours().await,
             };
@@ -152,15 +171,16 @@ impl<'a> Slice<'a> {
         }
     }
 
-    async fn commit(&self, checkpoint: Vec<u8>, progress: Progress) -> Result<Outcome, Failure> {
+    async fn commit(&self, checkpoint: Vec<u8>, report: Report) -> Result<Outcome, Failure> {
         if self.job.next_slice + 1 >= self.context.limits.max_slices {
             return Err(Failure::Permanent(too_long()));
         }
         let (tenant, job, store) = (&self.job.tenant, &self.job.id, &self.context.store);
-        let key = keys::checkpoint(tenant, job, self.epoch(), progress.step);
-        let reference = CheckpointRef { key, step: progress.step, sha256: sha256(&checkpoint) };
+        let step = report.progress.step;
+        let key = keys::checkpoint(tenant, job, self.epoch(), step);
+        let reference = CheckpointRef { key, step, sha256: sha256(&checkpoint) };
         store.put(&reference.key, Bytes::from(checkpoint), PutCondition::Always).await?;
-        self.change(Change::Commit { epoch: self.epoch(), checkpoint: reference, progress }).await?;
+        self.change(Change::Commit { epoch: self.epoch(), checkpoint: reference, report }).await?;
         let slice = self.job.next_slice + 1;
         let next = SliceMessage { tenant: tenant.clone(), job: job.clone(), slice };
         self.context
@@ -177,12 +197,13 @@ impl<'a> Slice<'a> {
         Ok(Outcome::Continued)
     }
 
-    async fn succeed(&self, files: Vec<(String, Vec<u8>)>, progress: Progress) -> Result<Outcome, Failure> {
-        // A worker that was overtaken would only leave files behind that nobody refers to.
-        self.still_ours().await?;
+    async fn succeed(&self, files: Vec<(String, Vec<u8>)>, report: Report) -> Result<Outcome, Failure> {
+        self.ensure_charged().await?;
+        // From here on the owner may see the adapter, so the job costs all it was charged, however it ends. Refused to a worker that was overtaken.
+        self.change(Change::Publish { epoch: self.epoch() }).await?;
         let (store, now) = (&*self.context.store, self.context.clock.now());
         let result_files = results::write(store, &self.job, files, now).await?;
-        self.change(Change::Succeed { epoch: self.epoch(), result_files, progress }).await?;
+        self.change(Change::Succeed { epoch: self.epoch(), result_files, report }).await?;
         self.tidy().await;
         Ok(Outcome::Succeeded)
     }
@@ -218,7 +239,7 @@ impl<'a> Slice<'a> {
     }
 
     async fn tidy(&self) {
-        results::tidy(&*self.context.store, self.jobs, &self.job.tenant, &self.job.id).await;
+        results::tidy(&self.context.store, self.jobs, &self.job.tenant, &self.job.id).await;
     }
 
     async fn change(&self, change: Change) -> Result<(), JobStoreError> {
@@ -234,6 +255,17 @@ fn too_long() -> ErrorObject {
         r#type: "invalid_request_error".into(),
         param: Some("steps".into()),
         code: Some("job_too_long".into()),
+    }
+}
+
+fn over_budget(refused: &LedgerError) -> ErrorObject {
+    ErrorObject {
+        message: format!(
+            "The privacy budget of this training file does not allow the job any more: {refused}."
+        ),
+        r#type: "invalid_request_error".into(),
+        param: Some("training_file".into()),
+        code: Some("privacy_budget_exceeded".into()),
     }
 }
 

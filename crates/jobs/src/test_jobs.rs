@@ -2,14 +2,33 @@
 
 use crate::runner::{SliceBudget, SliceError, SliceResult, SliceRunner};
 use bytes::Bytes;
+use dp::{Budget, Delta, Epsilon, PrivacyUnit};
 use protocol::hyperparameters::DpLoraRequest;
 use protocol::id::{FileId, JobId, ModelId, TenantId};
 use protocol::message::SliceMessage;
-use protocol::state::{JobSpec, JobState, Progress};
-use std::sync::Mutex;
+use protocol::state::{JobSpec, JobState, LossPoint, Progress, Protection, Report};
+use std::sync::{LazyLock, Mutex};
+
+/// Calibrated once.
+static PROTECTION: LazyLock<Protection> = LazyLock::new(protection);
 
 /// When the jobs were created.
 pub(crate) const CREATED: u64 = 1_790_000_000;
+
+/// A plan that samples everything, whose ε has a closed form: histories ask for it thousands of times.
+pub(crate) fn protection() -> Protection {
+    let request = DpLoraRequest {
+        steps: Some(12),
+        batch_size: Some(4),
+        loss_curve: Some(true),
+        ..DpLoraRequest::default()
+    };
+    Protection {
+        plan: request.validate().unwrap().plan(4, PrivacyUnit::Line).unwrap(),
+        dataset: "ab".repeat(32),
+        budget: Budget { epsilon: Epsilon::try_from(20.0).unwrap(), delta: Delta::try_from(1e-5).unwrap() },
+    }
+}
 
 /// A queued job whose name comes from `number`.
 pub(crate) fn queued(number: u8) -> JobState {
@@ -21,7 +40,8 @@ pub(crate) fn queued(number: u8) -> JobState {
         metadata: Default::default(),
     };
     let seed = dp::SecretSeed::from_bytes([number; 32]);
-    JobState::new(JobId::from_entropy([number; 12]), TenantId::parse("acme").unwrap(), spec, seed, CREATED)
+    let (id, tenant) = (JobId::from_entropy([number; 12]), TenantId::parse("acme").unwrap());
+    JobState::new(id, tenant, spec, PROTECTION.clone(), seed, CREATED)
 }
 
 /// The message for a slice of `state`.
@@ -78,10 +98,12 @@ impl SliceRunner for CountingRunner {
         history.extend((done..end).flat_map(|step| format!("{step}\n").into_bytes()));
         let progress =
             Progress { step: end, total_steps: self.total, epsilon_spent: end as f64, ..Default::default() };
+        let losses = (done + 1..=end).map(|step| LossPoint { step, steps: 1, loss: step as f64 }).collect();
+        let report = Report { progress, losses };
         if end < self.total {
-            return Ok(SliceResult::Paused { checkpoint: history, progress });
+            return Ok(SliceResult::Paused { checkpoint: history, report });
         }
         let files = vec![("adapter.txt".to_owned(), history), ("privacy.json".to_owned(), b"{}".to_vec())];
-        Ok(SliceResult::Finished { files, progress })
+        Ok(SliceResult::Finished { files, report })
     }
 }

@@ -6,7 +6,8 @@
 use crate::error::ErrorObject;
 use crate::hyperparameters::DpLoraRequest;
 use crate::id::{FileId, Filename, JobId, ModelId, PartId, UploadId};
-use crate::state::{Event, JobState, Progress, Status};
+use crate::state::{Event, JobState, LossPoint, Progress, Status};
+use dp::{Charge, Delta, Epsilon, Ledger};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -259,6 +260,9 @@ pub struct JobObject {
     pub metadata: BTreeMap<String, String>,
     /// How far it is.
     pub progress: Progress,
+    /// Released losses, oldest first, each noisy and paid for; none when the job releases none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_curve: Option<Vec<LossPoint>>,
 }
 
 impl JobObject {
@@ -291,6 +295,7 @@ impl JobObject {
             estimated_finish: left.map(|seconds| now + seconds.ceil() as u64),
             metadata: state.spec.metadata.clone(),
             progress: progress.clone(),
+            loss_curve: settings.loss_curve.then(|| state.losses.clone()),
         }
     }
 }
@@ -299,6 +304,58 @@ fn expected_tokens(state: &JobState) -> u64 {
     let passes = state.progress.step as f64 * f64::from(state.spec.dp_lora.batch_size)
         / (state.progress.records.max(1) as f64);
     (passes * state.progress.tokens as f64) as u64
+}
+
+/// `GET /v1/files/{file}/privacy`: the account of a training file's content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetObject {
+    /// Always `dataset.privacy`.
+    pub object: String,
+    /// The file that was asked for.
+    pub file: FileId,
+    /// SHA-256 of its content: files of one content have one account.
+    pub sha256: String,
+    /// ε that all jobs together may spend.
+    pub budget_epsilon: Epsilon,
+    /// The δ of the account; none before the first job.
+    pub delta: Option<Delta>,
+    /// ε that is charged, an upper bound on what was released.
+    pub epsilon_spent: f64,
+    /// What each job is charged for, oldest first.
+    pub charges: Vec<Charge>,
+}
+
+impl DatasetObject {
+    /// What `ledger` says; without one nothing was ever charged.
+    pub fn new(file: FileId, sha256: String, ledger: Option<&Ledger>, budget_epsilon: Epsilon) -> Self {
+        Self {
+            object: "dataset.privacy".into(),
+            file,
+            sha256,
+            budget_epsilon: ledger.map_or(budget_epsilon, |ledger| ledger.budget().epsilon),
+            delta: ledger.map(|ledger| ledger.budget().delta),
+            epsilon_spent: ledger.map_or(0.0, Ledger::spent),
+            charges: ledger.map(|ledger| ledger.charges().to_vec()).unwrap_or_default(),
+        }
+    }
+}
+
+/// `GET /v1/privacy/key`: what certificates are checked with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyObject {
+    /// Always `privacy.key`.
+    pub object: String,
+    /// Always `Ed25519`.
+    pub algorithm: String,
+    /// 64 hexadecimal digits.
+    pub public_key: String,
+}
+
+impl KeyObject {
+    /// An Ed25519 key.
+    pub fn new(public_key: String) -> Self {
+        Self { object: "privacy.key".into(), algorithm: crate::signature::ALGORITHM.into(), public_key }
+    }
 }
 
 /// An event, as OpenAI shapes it.

@@ -1,46 +1,5 @@
 use super::*;
-use crate::hyperparameters::DpLoraRequest;
-
-fn certificate(local: Option<LocalGuarantee>) -> Certificate {
-    Certificate {
-        version: CERTIFICATE_VERSION,
-        created_at: 1_790_000_000,
-        job: JobId::from_entropy([1; 12]),
-        base_model: ModelId::parse("demo").unwrap(),
-        training: TrainingGuarantee {
-            mechanism: "dp-sgd".into(),
-            privacy_unit: PrivacyUnit::Line,
-            neighboring_relation: NeighboringRelation::AddOrRemoveOne,
-            epsilon: 7.5,
-            delta: 1e-5,
-            noise_multiplier: 0.75,
-            sampling_rate: 0.0625,
-            steps: 48,
-            max_grad_norm: 1.0,
-            records: 1024,
-            accountant: Accountant::Rdp,
-            accountant_version: "0.1.0".into(),
-        },
-        local,
-        hyperparameters: DpLoraRequest::default().validate().unwrap(),
-        hashes: Hashes { training_file: "00".into(), base_model: BTreeMap::new(), adapter: BTreeMap::new() },
-        code_version: "0.1.0".into(),
-    }
-}
-
-fn local() -> LocalGuarantee {
-    LocalGuarantee {
-        notion: "pure-epsilon-ldp".into(),
-        mechanism: serde_json::json!({"type": "set-rr", "epsilon": 8.0, "neighbours": 16}),
-        epsilon_per_token: 8.0,
-        epsilon_of_longest_record: 800.0,
-        max_tokens_in_a_record: 100,
-        tokens: 5000,
-        domain_size: 4096,
-        domain_sha256: "11".into(),
-        neighbour_table_sha256: None,
-    }
-}
+use crate::fixtures::{certificate, local_guarantee as local};
 
 #[test]
 fn a_certificate_comes_back_as_it_was_written() {
@@ -55,12 +14,12 @@ fn the_two_guarantees_are_kept_apart_and_words_are_those_of_the_field() {
     let json = serde_json::to_value(certificate(Some(local()))).unwrap();
     assert_eq!(
         (json["training"]["epsilon"].as_f64(), json["local"]["epsilon_per_token"].as_f64()),
-        (Some(7.5), Some(8.0))
+        (Some(certificate(None).training.epsilon), Some(8.0))
     );
     assert_eq!(json["training"]["neighboring_relation"], "add-or-remove-one");
     assert_eq!(
         (&json["training"]["privacy_unit"], &json["training"]["accountant"]),
-        (&"line".into(), &"rdp".into())
+        (&"line".into(), &"pld".into())
     );
     assert_eq!(json["hyperparameters"]["max_grad_norm"], 1.0);
     assert!(serde_json::to_value(certificate(None)).unwrap()["local"].is_null());
@@ -77,4 +36,12 @@ fn what_is_missing_or_added_is_noticed() {
     let mut changed = json;
     changed["training"]["comment"] = "trust me".into();
     assert!(serde_json::from_value::<Certificate>(changed).is_err());
+}
+
+#[test]
+fn a_guarantee_states_its_plan_whole() {
+    for loss_curve in [false, true] {
+        let plan = crate::fixtures::protection(loss_curve).plan;
+        assert_eq!(TrainingGuarantee::of(&plan, "1").plan().unwrap(), plan);
+    }
 }

@@ -3,7 +3,7 @@
 //! A [`DpLora`] can only be built valid: [`DpLoraRequest::validate`] is the one way in, also when a stored job is read back.
 
 use crate::error::ApiError;
-use dp::{Delta, Epsilon, PrivacyUnit};
+use dp::{Delta, DpError, DpSgdPlan, Epsilon, PlanRequest, PrivacyUnit, default_delta};
 use serde::{Deserialize, Serialize};
 
 /// The linear layers a LoRA adapter can attach to, by PEFT's names.
@@ -56,6 +56,9 @@ pub struct DpLoraRequest {
     /// Sequences a long record is cut into, at most; what is beyond is dropped and counted; default 4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_chunks_per_record: Option<u32>,
+    /// Whether to release a noisy loss of each step, paid for out of the same ε; default no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss_curve: Option<bool>,
 }
 
 /// How long training runs.
@@ -107,6 +110,33 @@ pub struct DpLora {
     pub max_length: u32,
     /// Sequences of a record.
     pub max_chunks_per_record: u32,
+    /// Whether each step's loss is released, with noise.
+    pub loss_curve: bool,
+}
+
+impl DpLora {
+    /// The plan of a run with these settings on `records` records of `unit`. It follows from its arguments alone.
+    ///
+    /// # Errors
+    /// A [`DpError`] when the target cannot be met.
+    pub fn plan(&self, records: usize, unit: PrivacyUnit) -> Result<DpSgdPlan, DpError> {
+        let expected_batch_size = self.expected_batch_size(records);
+        DpSgdPlan::calibrate(PlanRequest {
+            records,
+            expected_batch_size,
+            steps: self.duration.steps(records, expected_batch_size),
+            max_grad_norm: self.max_grad_norm,
+            target_epsilon: self.epsilon,
+            delta: self.delta.unwrap_or_else(|| default_delta(records)),
+            unit,
+            release_losses: self.loss_curve,
+        })
+    }
+
+    /// The batch size asked for, or all of `records` if there are fewer.
+    pub fn expected_batch_size(&self, records: usize) -> usize {
+        (self.batch_size as usize).min(records)
+    }
 }
 
 impl DpLoraRequest {
@@ -129,6 +159,7 @@ impl DpLoraRequest {
             max_grad_norm: number("max_grad_norm", self.max_grad_norm, 1.0, 1e-6, 1e6)?,
             max_length: integer("max_length", self.max_length, 128, 2, 8192)?,
             max_chunks_per_record: integer("max_chunks_per_record", self.max_chunks_per_record, 4, 1, 1024)?,
+            loss_curve: self.loss_curve.unwrap_or(false),
         })
     }
 }
@@ -160,6 +191,7 @@ impl From<DpLora> for DpLoraRequest {
             max_grad_norm: Some(valid.max_grad_norm),
             max_length: Some(valid.max_length),
             max_chunks_per_record: Some(valid.max_chunks_per_record),
+            loss_curve: Some(valid.loss_curve),
         }
     }
 }

@@ -1,9 +1,12 @@
-//! Where each object lies in the files bucket. Everything a tenant owns is under `tenants/{tenant}/`, and the tenant comes
+//! Where each object lies in the files bucket. Everything a tenant owns is under `tenants/{tenant}/`, but for
+//! the ledgers, which outlive it: what was released stays released. The tenant comes
 //! from the API key, never from the request, so that one tenant can never name another's object.
 //!
 //! ```text
 //! keys/{sha256 of the API key}.json                      which tenant a key belongs to
 //! models/{model}/…                                       a base model's folder and its neighbour table
+//! ledgers/{tenant}/{sha256 of a file}.json               what all jobs on that content have released, under compare-and-swap; never deleted
+//! service/signing-key, service/verifying-key             what certificates are signed with, and checked with
 //! tenants/{tenant}/files/{file}/meta.json, content       a file
 //! tenants/{tenant}/uploads/{upload}/meta.json, {part}    an upload in parts
 //! tenants/{tenant}/jobs/{job}/state.json                 the job, under compare-and-swap
@@ -37,6 +40,17 @@ pub fn upload_meta(tenant: &TenantId, upload: &UploadId) -> String {
 pub fn upload_part(tenant: &TenantId, upload: &UploadId, part: &PartId) -> String {
     format!("tenants/{tenant}/uploads/{upload}/{part}")
 }
+
+/// The account of a data set, named by the SHA-256 of its content in hexadecimal.
+pub fn ledger(tenant: &TenantId, dataset: &str) -> String {
+    format!("ledgers/{tenant}/{dataset}.json")
+}
+
+/// The secret half of the service's key for certificates, 64 hexadecimal digits. Only the worker may read it.
+pub const SIGNING_KEY: &str = "service/signing-key";
+
+/// Its public half, 64 hexadecimal digits.
+pub const VERIFYING_KEY: &str = "service/verifying-key";
 
 /// Prefix of all of a tenant's jobs.
 pub fn jobs_prefix(tenant: &TenantId) -> String {

@@ -6,7 +6,7 @@
 //! * [`hyperparameters`]: the `dp_lora` method's settings, validated once.
 //! * [`state`]: a job's durable state, and [`transition`], the one pure function that may change it.
 //! * [`message`]: the queue message that asks for one slice.
-//! * [`certificate`]: what a finished job guarantees, `privacy.json`.
+//! * [`certificate`]: what a finished job guarantees, `privacy.json`; [`signature`], who vouches for it, and [`verify`], which believes neither.
 //!
 //! Invariant: builds for wasm32 and never depends on candle, tokio or the AWS SDK (checked by `cargo xtask test`).
 
@@ -17,5 +17,10 @@ pub mod hyperparameters;
 pub mod id;
 pub mod keys;
 pub mod message;
+pub mod signature;
 pub mod state;
 pub mod transition;
+pub mod verify;
+
+#[cfg(test)]
+mod fixtures;

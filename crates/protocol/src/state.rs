@@ -3,12 +3,12 @@
 use crate::error::ErrorObject;
 use crate::hyperparameters::DpLora;
 use crate::id::{FileId, JobId, ModelId, TenantId};
-use dp::SecretSeed;
+use dp::{Budget, DpSgdPlan, Event as Release, SecretSeed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Version of the stored form.
-pub const STATE_VERSION: u32 = 1;
+pub const STATE_VERSION: u32 = 2;
 
 /// Events kept in a job. Older progress events go first; changes of status are few and stay well within this.
 pub const MAX_EVENTS: usize = 500;
@@ -53,6 +53,39 @@ pub struct JobSpec {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// What a job may release, and from whose account it is paid. Fixed when the job is created, before anything is computed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Protection {
+    /// Sampler, clipping, noise and steps of the whole run.
+    pub plan: DpSgdPlan,
+    /// SHA-256 of the training file's content, hexadecimal: together with the tenant it names the ledger.
+    pub dataset: String,
+    /// What all jobs on this data set together may spend.
+    pub budget: Budget,
+}
+
+/// A released loss: the mean over some steps of the noisy mean loss of their batches, in nats a token.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossPoint {
+    /// The last of the steps, counted from 1.
+    pub step: u64,
+    /// How many steps it is the mean of.
+    pub steps: u64,
+    /// The loss; with so much noise that it may be below 0.
+    pub loss: f64,
+}
+
+/// What a running slice says of itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Report {
+    /// How far the job is.
+    pub progress: Progress,
+    /// Losses that the slice released, oldest first.
+    pub losses: Vec<LossPoint>,
+}
+
 /// The right to run a slice. `epoch` rises at every acquisition and fences whoever held an older one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,7 +121,7 @@ pub struct CheckpointRef {
 pub struct Progress {
     /// Steps done.
     pub step: u64,
-    /// Steps in all; 0 until the first slice has planned the job.
+    /// Steps in all.
     pub total_steps: u64,
     /// Records in the file.
     pub records: u64,
@@ -161,6 +194,8 @@ pub struct JobState {
     pub finished_at: Option<u64>,
     /// What was asked for.
     pub spec: JobSpec,
+    /// What it may release.
+    pub protection: Protection,
     /// Where it stands.
     pub status: Status,
     /// Who may write.
@@ -177,6 +212,12 @@ pub struct JobState {
     /// How far the running slice says it is, to be shown only. A crash may take these steps back; nothing of them was released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<Progress>,
+    /// Losses released so far, oldest first. A loss once here stays: a repeated step never replaces it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<LossPoint>,
+    /// True once a worker was allowed to write the adapter where its owner can see it. From then on the job has cost all it was charged.
+    #[serde(default)]
+    pub published: bool,
     /// Its story, oldest first.
     pub events: Vec<Event>,
     /// Sequence number of the next event.
@@ -189,8 +230,23 @@ pub struct JobState {
 
 impl JobState {
     /// A new, queued job.
-    pub fn new(id: JobId, tenant: TenantId, spec: JobSpec, noise_seed: SecretSeed, now: u64) -> Self {
-        let progress = Progress { epsilon_target: spec.dp_lora.epsilon.get(), ..Progress::default() };
+    pub fn new(
+        id: JobId,
+        tenant: TenantId,
+        spec: JobSpec,
+        protection: Protection,
+        noise_seed: SecretSeed,
+        now: u64,
+    ) -> Self {
+        let plan = &protection.plan;
+        let progress = Progress {
+            total_steps: plan.steps(),
+            records: plan.records() as u64,
+            epsilon_target: spec.dp_lora.epsilon.get(),
+            delta: plan.delta().get(),
+            noise_multiplier: plan.noise_multiplier(),
+            ..Progress::default()
+        };
         let mut state = Self {
             version: STATE_VERSION,
             id,
@@ -198,6 +254,7 @@ impl JobState {
             created_at: now,
             finished_at: None,
             spec,
+            protection,
             status: Status::Queued,
             lease: Lease::default(),
             next_slice: 0,
@@ -205,6 +262,8 @@ impl JobState {
             noise_seed,
             progress,
             live: None,
+            losses: Vec::new(),
+            published: false,
             events: Vec::new(),
             next_event: 0,
             result_files: Vec::new(),
@@ -212,6 +271,30 @@ impl JobState {
         };
         state.record(now, Level::Info, "The job was created and waits for a worker.", false);
         state
+    }
+
+    /// What the job is to be charged for.
+    pub fn charge(&self) -> Release {
+        self.protection.plan.event()
+    }
+
+    /// What the job has released in the end; none while it is not over.
+    pub fn released(&self) -> Option<Vec<Release>> {
+        let last = self.losses.last().map_or(0, |point| point.step);
+        match (self.status.is_final(), self.published) {
+            (false, _) => None,
+            (true, true) => Some(vec![self.charge()]),
+            (true, false) => Some(self.protection.plan.loss_event(last).into_iter().collect()),
+        }
+    }
+
+    /// Keeps the losses of steps that none is known of yet: the first one told of a step stays.
+    pub(crate) fn keep_losses(&mut self, losses: &[LossPoint]) {
+        for point in losses.iter().filter(|point| point.loss.is_finite()) {
+            if self.losses.last().is_none_or(|last| last.step < point.step) {
+                self.losses.push(*point);
+            }
+        }
     }
 
     /// Adds an event and drops the oldest beyond [`MAX_EVENTS`].

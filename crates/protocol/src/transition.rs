@@ -13,16 +13,17 @@
 //! Fail is also allowed from `queued` (a job whose message kept dying is failed by the dead-letter path). `succeeded`, `failed` and
 //! `cancelled` are final: every change is refused, so a worker that still runs when its job is cancelled finds its commit refused and stops.
 //!
-//! Report changes nothing but what is shown while a slice runs; every other change takes it back.
+//! Report says how far a running slice is, which every other change takes back, and which losses it released, which stay. Publish allows the
+//! holder to write the adapter where its owner can see it: a job that is cancelled after that has cost all it was charged.
 //!
-//! Invariant: what a lease holder writes (Report, Commit, Succeed, Fail, Release) is refused unless it names the present epoch. A worker that lost
+//! Invariant: what a lease holder writes (Report, Publish, Commit, Succeed, Fail, Release) is refused unless it names the present epoch. A worker that lost
 //! its lease, to expiry or to a successor, can therefore never change the job: its epoch is old.
 //!
 //! Invariant: the step and the ε spent never fall, and a slice number is committed once.
 
 use crate::error::ErrorObject;
 use crate::id::FileId;
-use crate::state::{CheckpointRef, JobState, Level, Progress, Status};
+use crate::state::{CheckpointRef, JobState, Level, Progress, Report, Status};
 
 /// A change somebody wants.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,12 +35,17 @@ pub enum Change {
         /// End of the lease.
         until: u64,
     },
-    /// The holder says how far it is within its slice. Only for the owner's eyes: nothing is committed by it.
+    /// The holder says how far it is within its slice. Only for the owner's eyes: nothing is committed by it but the losses it shows.
     Report {
         /// The holder's epoch.
         epoch: u64,
         /// How far the slice is now.
-        progress: Progress,
+        report: Report,
+    },
+    /// The holder is about to write the adapter.
+    Publish {
+        /// The holder's epoch.
+        epoch: u64,
     },
     /// The holder finished a slice and more remain.
     Commit {
@@ -48,7 +54,7 @@ pub enum Change {
         /// Where the next slice starts.
         checkpoint: CheckpointRef,
         /// How far the job is now.
-        progress: Progress,
+        report: Report,
     },
     /// The holder finished the job; the adapter is written.
     Succeed {
@@ -57,7 +63,7 @@ pub enum Change {
         /// The adapter's files.
         result_files: Vec<FileId>,
         /// Final progress.
-        progress: Progress,
+        report: Report,
     },
     /// The job cannot succeed. `epoch` is the holder's, or none for the dead-letter path, which only acts when no lease is live.
     Fail {
@@ -111,6 +117,9 @@ pub enum Refusal {
         /// The present epoch.
         current: u64,
     },
+    /// A job cannot succeed before its adapter was published.
+    #[error("the adapter was not published")]
+    NotPublished,
     /// The writer's progress is behind the job's.
     #[error("progress would fall from step {from} to step {to}")]
     Backwards {
@@ -132,16 +141,19 @@ pub fn transition(state: &JobState, change: Change, now: u64) -> Result<JobState
     let mut next = state.clone();
     next.live = None;
     match change {
-        Change::Report { epoch, progress } => {
+        Change::Report { epoch, report } => {
             check_epoch(&next, epoch)?;
-            next.live = Some(progress);
+            next.keep_losses(&report.losses);
+            next.live = Some(report.progress);
+        }
+        Change::Publish { epoch } => {
+            check_epoch(&next, epoch)?;
+            next.published = true;
         }
         Change::Acquire { slice, until } => acquire(&mut next, slice, until, now)?,
-        Change::Commit { epoch, checkpoint, progress } => {
-            commit(&mut next, epoch, checkpoint, progress, now)?
-        }
-        Change::Succeed { epoch, result_files, progress } => {
-            succeed(&mut next, epoch, result_files, progress, now)?
+        Change::Commit { epoch, checkpoint, report } => commit(&mut next, epoch, checkpoint, report, now)?,
+        Change::Succeed { epoch, result_files, report } => {
+            succeed(&mut next, epoch, result_files, report, now)?
         }
         Change::Fail { epoch, error } => fail(&mut next, epoch, error, now)?,
         Change::Release { epoch } => {
@@ -179,11 +191,11 @@ fn commit(
     state: &mut JobState,
     epoch: u64,
     checkpoint: CheckpointRef,
-    progress: Progress,
+    report: Report,
     now: u64,
 ) -> Result<(), Refusal> {
     check_epoch(state, epoch)?;
-    advance(state, progress)?;
+    advance(state, report)?;
     state.checkpoint = Some(checkpoint);
     state.lease.expires_at = None;
     state.next_slice += 1;
@@ -196,11 +208,14 @@ fn succeed(
     state: &mut JobState,
     epoch: u64,
     files: Vec<FileId>,
-    progress: Progress,
+    report: Report,
     now: u64,
 ) -> Result<(), Refusal> {
     check_epoch(state, epoch)?;
-    advance(state, progress)?;
+    if !state.published {
+        return Err(Refusal::NotPublished);
+    }
+    advance(state, report)?;
     state.result_files = files;
     let message = format!(
         "Training is finished: {} steps. The adapter and its certificate can be downloaded.",
@@ -239,11 +254,13 @@ fn check_epoch(state: &JobState, epoch: u64) -> Result<(), Refusal> {
     }
 }
 
-fn advance(state: &mut JobState, progress: Progress) -> Result<(), Refusal> {
+fn advance(state: &mut JobState, report: Report) -> Result<(), Refusal> {
+    let progress = report.progress;
     let (from, to) = (state.progress.step, progress.step);
     if to < from || progress.epsilon_spent < state.progress.epsilon_spent {
         return Err(Refusal::Backwards { from, to });
     }
+    state.keep_losses(&report.losses);
     state.progress = Progress { slices: state.progress.slices + 1, ..progress };
     Ok(())
 }

@@ -1,26 +1,16 @@
 use super::*;
 use crate::error::ApiError;
-use crate::hyperparameters::DpLoraRequest;
-use crate::id::{FileId, JobId, ModelId, TenantId};
-use crate::state::JobSpec;
-use dp::SecretSeed;
+use crate::fixtures::queued_job;
+use crate::id::FileId;
+use crate::state::LossPoint;
 use proptest::prelude::*;
 
 pub(crate) fn queued() -> JobState {
-    let spec = JobSpec {
-        model: ModelId::parse("demo").unwrap(),
-        training_file: FileId::from_entropy([1; 12]),
-        suffix: None,
-        dp_lora: DpLoraRequest::default().validate().unwrap(),
-        metadata: Default::default(),
-    };
-    JobState::new(
-        JobId::from_entropy([2; 12]),
-        TenantId::parse("acme").unwrap(),
-        spec,
-        SecretSeed::from_bytes([7; 32]),
-        100,
-    )
+    queued_job(false)
+}
+
+fn report(step: u64) -> Report {
+    Report { progress: progress(step), losses: Vec::new() }
 }
 
 fn progress(step: u64) -> Progress {
@@ -43,22 +33,17 @@ fn failure() -> ErrorObject {
 fn the_normal_way_from_queued_to_succeeded() {
     let running = acquired(&queued(), 101);
     assert_eq!((running.status, running.lease.epoch), (Status::Running, 1));
-    let between = transition(
-        &running,
-        Change::Commit { epoch: 1, checkpoint: checkpoint(4), progress: progress(4) },
-        110,
-    )
-    .unwrap();
+    let between =
+        transition(&running, Change::Commit { epoch: 1, checkpoint: checkpoint(4), report: report(4) }, 110)
+            .unwrap();
     assert_eq!((between.status, between.next_slice, between.lease.expires_at), (Status::Running, 1, None));
     let again = acquired(&between, 111);
     assert_eq!(again.lease.epoch, 2);
     let files = vec![FileId::from_entropy([9; 12])];
-    let done = transition(
-        &again,
-        Change::Succeed { epoch: 2, result_files: files.clone(), progress: progress(10) },
-        120,
-    )
-    .unwrap();
+    let succeed = Change::Succeed { epoch: 2, result_files: files.clone(), report: report(10) };
+    assert_eq!(transition(&again, succeed.clone(), 119), Err(Refusal::NotPublished));
+    let published = transition(&again, Change::Publish { epoch: 2 }, 119).unwrap();
+    let done = transition(&published, succeed, 120).unwrap();
     assert_eq!((done.status, done.result_files, done.finished_at), (Status::Succeeded, files, Some(120)));
 }
 
@@ -69,19 +54,16 @@ fn a_second_worker_cannot_take_a_live_lease_but_an_expired_one() {
     assert_eq!(transition(&running, steal.clone(), 160), Err(Refusal::LeaseHeld { until: 161 }));
     let stolen = transition(&running, steal, 161).unwrap();
     assert_eq!(stolen.lease.epoch, 2);
-    let zombie = Change::Commit { epoch: 1, checkpoint: checkpoint(5), progress: progress(5) };
+    let zombie = Change::Commit { epoch: 1, checkpoint: checkpoint(5), report: report(5) };
     assert_eq!(transition(&stolen, zombie, 162), Err(Refusal::Fenced { epoch: 1, current: 2 }));
 }
 
 #[test]
 fn messages_of_other_slices_are_told_apart() {
     let running = acquired(&queued(), 101);
-    let between = transition(
-        &running,
-        Change::Commit { epoch: 1, checkpoint: checkpoint(4), progress: progress(4) },
-        110,
-    )
-    .unwrap();
+    let between =
+        transition(&running, Change::Commit { epoch: 1, checkpoint: checkpoint(4), report: report(4) }, 110)
+            .unwrap();
     assert_eq!(
         transition(&between, Change::Acquire { slice: 0, until: 200 }, 111),
         Err(Refusal::StaleSlice { slice: 0, next: 1 })
@@ -96,7 +78,7 @@ fn messages_of_other_slices_are_told_apart() {
 fn a_released_lease_can_be_taken_at_once_and_its_old_holder_is_fenced() {
     let running = acquired(&queued(), 101);
     let released = transition(&running, Change::Release { epoch: 1 }, 102).unwrap();
-    let late = Change::Commit { epoch: 1, checkpoint: checkpoint(4), progress: progress(4) };
+    let late = Change::Commit { epoch: 1, checkpoint: checkpoint(4), report: report(4) };
     assert!(matches!(transition(&released, late, 102), Err(Refusal::Fenced { .. })));
     assert_eq!(acquired(&released, 102).lease.epoch, 2);
 }
@@ -104,19 +86,53 @@ fn a_released_lease_can_be_taken_at_once_and_its_old_holder_is_fenced() {
 #[test]
 fn a_report_is_shown_but_never_committed() {
     let running = acquired(&queued(), 101);
-    let reported = transition(&running, Change::Report { epoch: 1, progress: progress(7) }, 102).unwrap();
+    let reported = transition(&running, Change::Report { epoch: 1, report: report(7) }, 102).unwrap();
     assert_eq!((reported.live.as_ref().map(|p| p.step), reported.progress.step), (Some(7), 0));
     let shown = crate::api::JobObject::from_state(&reported, 102).progress;
     assert_eq!(shown.step, 7);
-    let zombie = Change::Report { epoch: 0, progress: progress(8) };
+    let zombie = Change::Report { epoch: 0, report: report(8) };
     assert_eq!(transition(&reported, zombie, 103), Err(Refusal::Fenced { epoch: 0, current: 1 }));
     let taken_over = transition(&reported, Change::Acquire { slice: 0, until: 300 }, 161).unwrap();
     assert_eq!(taken_over.live, None, "what was not committed is taken back");
-    let committed = Change::Commit { epoch: 2, checkpoint: checkpoint(4), progress: progress(4) };
+    let committed = Change::Commit { epoch: 2, checkpoint: checkpoint(4), report: report(4) };
     assert!(
         transition(&taken_over, committed, 162).is_ok(),
         "a report never blocks a commit that is behind it"
     );
+}
+
+fn with_losses(step: u64, points: &[(u64, f64)]) -> Change {
+    let losses = points.iter().map(|&(step, loss)| LossPoint { step, steps: 1, loss }).collect();
+    Change::Report { epoch: 1, report: Report { progress: progress(step), losses } }
+}
+
+#[test]
+fn a_released_loss_stays_as_it_was_first_told() {
+    let running = acquired(&queued_job(true), 101);
+    let told = transition(&running, with_losses(2, &[(1, 5.0), (2, 4.0)]), 102).unwrap();
+    // The next report holds the whole slice so far; a repeated step may differ in its last bits and must not show it.
+    let told = transition(&told, with_losses(3, &[(1, 5.1), (2, 4.1), (3, f64::NAN)]), 103).unwrap();
+    let told = transition(&told, with_losses(4, &[(4, 3.5)]), 104).unwrap();
+    let points: Vec<_> = told.losses.iter().map(|point| (point.step, point.loss)).collect();
+    assert_eq!(points, [(1, 5.0), (2, 4.0), (4, 3.5)]);
+    let taken_over = transition(&told, Change::Acquire { slice: 0, until: 300 }, 200).unwrap();
+    assert_eq!(taken_over.losses, told.losses, "what was shown cannot be unseen");
+}
+
+#[test]
+fn what_a_job_released_follows_from_how_it_ended() {
+    let running = acquired(&queued_job(true), 101);
+    assert_eq!(running.released(), None);
+    let told = transition(&running, with_losses(4, &[(2, 5.0), (4, 4.0)]), 102).unwrap();
+    let plan = &told.protection.plan;
+    let cancelled = transition(&told, Change::Cancel, 103).unwrap();
+    assert_eq!(cancelled.released(), Some(vec![plan.loss_event(4).unwrap()]));
+    assert_eq!(transition(&running, Change::Cancel, 103).unwrap().released(), Some(vec![]));
+    let published = transition(&told, Change::Publish { epoch: 1 }, 103).unwrap();
+    let cancelled = transition(&published, Change::Cancel, 104).unwrap();
+    assert_eq!(cancelled.released(), Some(vec![plan.event()]), "its owner may have seen the adapter");
+    let zombie = Change::Publish { epoch: 0 };
+    assert_eq!(transition(&running, zombie, 103), Err(Refusal::Fenced { epoch: 0, current: 1 }));
 }
 
 #[test]
@@ -124,7 +140,7 @@ fn cancelling_fences_the_worker_and_is_final() {
     let running = acquired(&queued(), 101);
     let cancelled = transition(&running, Change::Cancel, 105).unwrap();
     assert_eq!((cancelled.status, cancelled.finished_at), (Status::Cancelled, Some(105)));
-    let late = Change::Succeed { epoch: 1, result_files: vec![], progress: progress(10) };
+    let late = Change::Succeed { epoch: 1, result_files: vec![], report: report(10) };
     assert_eq!(transition(&cancelled, late, 106), Err(Refusal::Finished));
     assert_eq!(transition(&cancelled, Change::Cancel, 106), Err(Refusal::Finished));
 }
@@ -165,6 +181,7 @@ enum Op {
     Fail { epoch_back: Option<u64> },
     Release { epoch_back: u64 },
     Report { epoch_back: u64, steps: u64 },
+    Publish { epoch_back: u64 },
     Cancel,
 }
 
@@ -176,13 +193,14 @@ fn op() -> impl Strategy<Value = Op> {
         1 => proptest::option::of(0u64..3).prop_map(|epoch_back| Op::Fail { epoch_back }),
         2 => (0u64..3).prop_map(|epoch_back| Op::Release { epoch_back }),
         3 => (0u64..3, 0u64..9).prop_map(|(epoch_back, steps)| Op::Report { epoch_back, steps }),
+        1 => (0u64..3).prop_map(|epoch_back| Op::Publish { epoch_back }),
         1 => Just(Op::Cancel),
     ]
 }
 
 fn change(state: &JobState, op: &Op, now: u64) -> Change {
     let epoch = |back: &u64| state.lease.epoch.saturating_sub(*back);
-    let ahead = |steps: u64| progress(state.progress.step + steps);
+    let ahead = |steps: u64| report(state.progress.step + steps);
     match op {
         Op::Acquire { back, lease } => {
             Change::Acquire { slice: state.next_slice.saturating_sub(*back), until: now + lease }
@@ -190,16 +208,17 @@ fn change(state: &JobState, op: &Op, now: u64) -> Change {
         Op::Commit { epoch_back, steps } => Change::Commit {
             epoch: epoch(epoch_back),
             checkpoint: checkpoint(state.progress.step + steps),
-            progress: ahead(*steps),
+            report: ahead(*steps),
         },
         Op::Succeed { epoch_back } => {
-            Change::Succeed { epoch: epoch(epoch_back), result_files: vec![], progress: ahead(1) }
+            Change::Succeed { epoch: epoch(epoch_back), result_files: vec![], report: ahead(1) }
         }
         Op::Fail { epoch_back } => Change::Fail { epoch: epoch_back.as_ref().map(epoch), error: failure() },
         Op::Release { epoch_back } => Change::Release { epoch: epoch(epoch_back) },
         Op::Report { epoch_back, steps } => {
-            Change::Report { epoch: epoch(epoch_back), progress: ahead(*steps) }
+            Change::Report { epoch: epoch(epoch_back), report: ahead(*steps) }
         }
+        Op::Publish { epoch_back } => Change::Publish { epoch: epoch(epoch_back) },
         Op::Cancel => Change::Cancel,
     }
 }
@@ -221,6 +240,7 @@ proptest! {
             prop_assert!(next.lease.epoch == state.lease.epoch + u64::from(takes));
             prop_assert!(next.next_slice == state.next_slice + u64::from(commits));
             prop_assert!(!next.status.is_final() || next.lease.expires_at.is_none());
+            prop_assert!(next.published || (!state.published && next.status != Status::Succeeded));
             if let Change::Commit { epoch, .. } | Change::Succeed { epoch, .. } | Change::Release { epoch } = wanted {
                 prop_assert!(held && epoch == state.lease.epoch);
             }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use jobs::{JobStoreError, QueueError, StoreError};
+use jobs::{JobStoreError, LedgerStoreError, QueueError, StoreError};
 use protocol::error::ApiError;
 use protocol::id::InvalidId;
 
@@ -62,6 +62,13 @@ impl From<StoreError> for Failure {
 impl From<JobStoreError> for Failure {
     fn from(error: JobStoreError) -> Self {
         tracing::error!(%error, "a job could not be read or changed");
+        Self(ApiError::internal())
+    }
+}
+
+impl From<LedgerStoreError> for Failure {
+    fn from(error: LedgerStoreError) -> Self {
+        tracing::error!(%error, "the account of a data set could not be read or changed");
         Self(ApiError::internal())
     }
 }

@@ -6,9 +6,10 @@ use axum::http::Request;
 use serde_json::json;
 
 /// Every endpoint that names an object: method, path with `{id}`, and the kind of object.
-const ENDPOINTS: [(&str, &str, Kind); 11] = [
+const ENDPOINTS: [(&str, &str, Kind); 12] = [
     ("GET", "/v1/files/{id}", Kind::File),
     ("GET", "/v1/files/{id}/content", Kind::File),
+    ("GET", "/v1/files/{id}/privacy", Kind::File),
     ("DELETE", "/v1/files/{id}", Kind::File),
     ("POST", "/v1/uploads/{id}/parts", Kind::Upload),
     ("POST", "/v1/uploads/{id}/complete", Kind::Upload),

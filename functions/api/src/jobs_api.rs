@@ -1,5 +1,7 @@
 //! `/v1/fine_tuning/jobs`: creating a job is checking everything that can be checked before a worker starts, then state, then message.
 //!
+//! A job's privacy plan is made here, once, and charged to its file's account before the job exists: see [`crate::protection`].
+//!
 //! Invariant: a new job whose message could not be sent is removed again, and a repeated request with the same `Idempotency-Key` sends it again, so
 //! that no job waits for a message that never comes.
 
@@ -9,8 +11,8 @@ use crate::extract::{IdText, QueryPairs, bytes, json_object};
 use crate::file_store::READS_AT_A_TIME;
 use crate::job_request::parse;
 use crate::paging::Page;
-use crate::training_file;
-use crate::{ApiState, draw};
+use crate::training_file::{self, TrainingFile};
+use crate::{ApiState, draw, protection};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
@@ -62,20 +64,48 @@ pub(crate) async fn create(
     };
     let request = parse(json_object(&bytes(request).await?)?)?;
     let model = crate::models::load(&state, &request.model).await?;
-    let training_file =
+    let file =
         training_file::check(&state, &tenant.0, &request.training_file, &model, &request.dp_lora).await?;
-    let spec = request.spec(model.id, training_file);
-    let seed = SecretSeed::from_bytes(draw(&*state.entropy));
-    let job = JobState::new(id, tenant.0.clone(), spec, seed, state.clock.now());
-    let job = match state.jobs.create(&job).await {
-        Ok(()) => {
-            first_message(&state, &job).await?;
-            job
-        }
-        Err(JobStoreError::Exists) => repeated(&state, &job).await?,
-        Err(error) => return Err(error.into()),
+    let spec = request.spec(model.id, file.id.clone());
+    let job = match earlier(&state, &tenant.0, &id).await? {
+        Some(job) => repeated(&state, job, &spec).await?,
+        None => new_job(&state, &tenant.0, id, spec, &file).await?,
     };
     Ok(Json(JobObject::from_state(&job, state.clock.now())))
+}
+
+/// The job that has this name already, if any.
+async fn earlier(state: &ApiState, tenant: &TenantId, id: &JobId) -> Answer<Option<JobState>> {
+    match state.jobs.load(tenant, id).await {
+        Ok(job) => Ok(Some(job.value)),
+        Err(JobStoreError::Missing) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Plans the job, charges it, stores it, and asks for its first slice.
+async fn new_job(
+    state: &ApiState,
+    tenant: &TenantId,
+    id: JobId,
+    spec: JobSpec,
+    file: &TrainingFile,
+) -> Answer<JobState> {
+    let protection = protection::plan_and_charge(state, tenant, &id, &spec.dp_lora, file).await?;
+    let seed = SecretSeed::from_bytes(draw(&*state.entropy));
+    let job = JobState::new(id, tenant.clone(), spec, protection, seed, state.clock.now());
+    match state.jobs.create(&job).await {
+        Ok(()) => {
+            first_message(state, &job).await?;
+            Ok(job)
+        }
+        // A second request with the same key was quicker. Both are charged as one, for they have one name.
+        Err(JobStoreError::Exists) => {
+            let stored = state.jobs.load(&job.tenant, &job.id).await?.value;
+            repeated(state, stored, &job.spec).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Asks for the first slice of a new job, or removes the job again.
@@ -84,16 +114,16 @@ async fn first_message(state: &ApiState, job: &JobState) -> Answer<()> {
     if sent.is_err() {
         // Should the message have been taken after all, its worker finds no job and drops it.
         state.store.delete(&job_state(&job.tenant, &job.id)).await?;
+        state.ledgers.withdraw(&job.tenant, &job.protection.dataset, &job.id).await?;
     }
     sent
 }
 
 /// The job that an earlier request with the same `Idempotency-Key` made. That request may have ended before it sent the message, so it is sent
 /// again; should it be the second one, the job's state makes it harmless.
-async fn repeated(state: &ApiState, wanted: &JobState) -> Answer<JobState> {
-    let job = state.jobs.load(&wanted.tenant, &wanted.id).await?.value;
+async fn repeated(state: &ApiState, job: JobState, wanted: &JobSpec) -> Answer<JobState> {
     // Through JSON, as the stored one went: a number may change in its last digit on the way.
-    let wanted: JobSpec = serde_json::from_slice(&serde_json::to_vec(&wanted.spec)?)?;
+    let wanted: JobSpec = serde_json::from_slice(&serde_json::to_vec(wanted)?)?;
     if job.spec != wanted {
         let message = "This `Idempotency-Key` was used for another job. Use a new key for a new job.";
         return Err(ApiError::conflict("idempotency_key_reused", message).into());
@@ -205,11 +235,21 @@ pub(crate) async fn cancel(
     let now = state.clock.now();
     let cancel = |job: &JobState| transition(job, Change::Cancel, now);
     let job = match state.jobs.update(&tenant.0, &job.id, cancel).await {
-        Ok(job) => job.value,
+        Ok(job) => {
+            give_back(&state, &job.value).await;
+            job.value
+        }
         Err(JobStoreError::Refused(Refusal::Finished)) => finished(&state, &tenant.0, &id).await?,
         Err(error) => return Err(error.into()),
     };
     Ok(Json(JobObject::from_state(&job, now)))
+}
+
+/// What a cancelled job did not release goes back to its file's account. Should that fail now, the next job on the file sees to it.
+async fn give_back(state: &ApiState, job: &JobState) {
+    if let Err(error) = state.ledgers.settle(job).await {
+        tracing::warn!(job = %job.id, %error, "the account of a cancelled job could not be settled yet");
+    }
 }
 
 async fn finished(state: &ApiState, tenant: &TenantId, id: &str) -> Answer<JobState> {

@@ -2,7 +2,7 @@ use crate::test_world::{KEY_A, MODEL, Reply, World, json_request};
 use jobs::{JobStore, Store};
 use protocol::api::FileMeta;
 use protocol::id::{FileId, Filename, JobId, TenantId};
-use protocol::state::{JobState, Progress};
+use protocol::state::{JobState, Progress, Report};
 use protocol::transition::{Change, transition};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
@@ -30,7 +30,9 @@ async fn change(world: &World, job: &str, change: Change) {
 async fn succeed(world: &World, job: &str) {
     change(world, job, Change::Acquire { slice: 0, until: u64::MAX }).await;
     let progress = Progress { step: 7, total_steps: 7, records: 1, ..Progress::default() };
-    change(world, job, Change::Succeed { epoch: 1, result_files: vec![], progress }).await;
+    let report = Report { progress, losses: vec![] };
+    change(world, job, Change::Publish { epoch: 1 }).await;
+    change(world, job, Change::Succeed { epoch: 1, result_files: vec![], report }).await;
 }
 
 #[tokio::test]

@@ -2,14 +2,15 @@
 //!
 //! * [`router`] is the whole API over an [`ApiState`]: a store, a queue, a clock and a source of randomness, all arguments.
 //! * [`auth`] turns an API key into a tenant; [`extract`] and [`paging`] read requests; [`error`] shapes refusals; [`job_request`] checks what a job is asked to be.
-//! * [`files`], [`uploads`], [`jobs_api`] and [`models`] hold the endpoints; [`file_store`] and [`training_file`] what they share.
+//! * [`files`], [`uploads`], [`jobs_api`], [`models`] and [`privacy`] hold the endpoints; [`file_store`], [`training_file`] and [`protection`] what they share.
 //!
 //! ```text
 //! POST   /v1/files                              GET    /v1/files                   GET /v1/files/{id}   GET …/{id}/content   DELETE …/{id}
 //! POST   /v1/uploads                            POST   /v1/uploads/{id}/parts      POST …/{id}/complete POST …/{id}/cancel
 //! POST   /v1/fine_tuning/jobs                   GET    /v1/fine_tuning/jobs        GET …/{id}           POST …/{id}/cancel
 //! GET    /v1/fine_tuning/jobs/{id}/events       GET    /v1/fine_tuning/jobs/{id}/checkpoints
-//! GET    /v1/models                             GET    /v1/models/{id}             GET /healthz (without a key)
+//! GET    /v1/models                             GET    /v1/models/{id}             GET /v1/privacy/key
+//! GET    /v1/files/{id}/privacy                                                    GET /healthz (without a key)
 //! ```
 //!
 //! Invariant: every path under `/v1` but an unknown one needs a key, and another tenant's object answers exactly as one that is not there.
@@ -26,6 +27,8 @@ mod job_request;
 mod jobs_api;
 mod models;
 mod paging;
+mod privacy;
+mod protection;
 mod request_log;
 mod training_file;
 mod uploads;
@@ -44,21 +47,30 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
-use jobs::{Clock, JobStore, Queue, Store};
+use dp::Epsilon;
+use jobs::{Clock, JobStore, LedgerStore, Queue, Store};
 use protocol::error::ApiError;
+use protocol::hyperparameters::MAX_EPSILON;
 use std::sync::Arc;
 
 /// Settings of the API.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ApiConfig {
     /// How long a known key is remembered, in seconds, hence how long a removed one may still work.
     pub key_cache_seconds: u64,
+    /// ε that all jobs on one training file together may spend. Holds for files whose first job comes after it was set.
+    pub dataset_epsilon: Epsilon,
 }
+
+/// ε of a data set unless set otherwise: as much as the largest job may ask for.
+pub const DEFAULT_DATASET_EPSILON: f64 = MAX_EPSILON;
 
 impl Default for ApiConfig {
     /// One minute: long enough to spare most look-ups, short enough for a leaked key.
     fn default() -> Self {
-        Self { key_cache_seconds: 60 }
+        // A positive constant.
+        let dataset_epsilon = Epsilon::try_from(DEFAULT_DATASET_EPSILON).expect("the default is valid");
+        Self { key_cache_seconds: 60, dataset_epsilon }
     }
 }
 
@@ -67,6 +79,7 @@ impl Default for ApiConfig {
 pub struct ApiState {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) jobs: JobStore,
+    pub(crate) ledgers: LedgerStore,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -83,8 +96,8 @@ impl ApiState {
         entropy: Arc<dyn Entropy>,
         config: ApiConfig,
     ) -> Self {
-        let jobs = JobStore::new(store.clone());
-        Self { store, jobs, queue, clock, entropy, config, known_keys: Arc::default() }
+        let (jobs, ledgers) = (JobStore::new(store.clone()), LedgerStore::new(store.clone()));
+        Self { store, jobs, ledgers, queue, clock, entropy, config, known_keys: Arc::default() }
     }
 }
 
@@ -94,6 +107,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/files", post(files::create).get(files::list))
         .route("/v1/files/{id}", get(files::retrieve).delete(files::delete))
         .route("/v1/files/{id}/content", get(files::content))
+        .route("/v1/files/{id}/privacy", get(privacy::of_file))
+        .route("/v1/privacy/key", get(privacy::key))
         .route("/v1/uploads", post(uploads::create))
         .route("/v1/uploads/{id}/parts", post(uploads::add_part))
         .route("/v1/uploads/{id}/complete", post(uploads::complete))

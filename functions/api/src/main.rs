@@ -1,9 +1,9 @@
 //! Lambda entry point: reads the environment, joins the parts, answers API Gateway's events.
 //!
-//! Environment: `FILES_BUCKET` and `QUEUE_URL` (required); `S3_PATH_STYLE=1` for stores that want the bucket in the path.
+//! Environment: `FILES_BUCKET` and `QUEUE_URL` (required); `DATASET_EPSILON`, what all jobs on one file may spend; `S3_PATH_STYLE=1` for stores that want the bucket in the path.
 
 use anyhow::Context;
-use api_function::{ApiConfig, ApiState, OsEntropy, router};
+use api_function::{ApiConfig, ApiState, DEFAULT_DATASET_EPSILON, OsEntropy, router};
 use jobs::{S3Store, SqsQueue, SystemClock};
 use std::sync::Arc;
 
@@ -24,9 +24,16 @@ async fn main() -> Result<(), lambda_http::Error> {
         Arc::new(queue),
         Arc::new(SystemClock::new()),
         Arc::new(OsEntropy),
-        ApiConfig::default(),
+        ApiConfig { dataset_epsilon: dataset_epsilon()?, ..ApiConfig::default() },
     );
     lambda_http::run(router(state)).await
+}
+
+fn dataset_epsilon() -> anyhow::Result<dp::Epsilon> {
+    let number = setting("DATASET_EPSILON").map_or(Ok(DEFAULT_DATASET_EPSILON), |text| {
+        text.parse::<f64>().with_context(|| format!("DATASET_EPSILON is `{text}`, which is no number"))
+    })?;
+    Ok(dp::Epsilon::try_from(number)?)
 }
 
 #[allow(clippy::disallowed_methods, reason = "main is where the environment is read")]

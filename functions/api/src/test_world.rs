@@ -96,11 +96,19 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// With more budget than any test spends that does not ask for it.
     pub(crate) async fn new() -> Self {
+        Self::with_budget(1_000.0).await
+    }
+
+    /// In which all jobs on one file together may spend `dataset_epsilon`.
+    pub(crate) async fn with_budget(dataset_epsilon: f64) -> Self {
         let (store, queue) = (Arc::new(MemoryStore::new()), Arc::new(TestQueue::default()));
         let clock = Arc::new(ManualClock::new(START));
         let entropy = Arc::new(CountingEntropy::default());
-        let state = ApiState::new(store.clone(), queue.clone(), clock.clone(), entropy, ApiConfig::default());
+        let config =
+            ApiConfig { dataset_epsilon: dataset_epsilon.try_into().unwrap(), ..ApiConfig::default() };
+        let state = ApiState::new(store.clone(), queue.clone(), clock.clone(), entropy, config);
         let world = Self { router: router(state.clone()), store, queue, clock, state };
         for (key, tenant) in [(KEY_A, "tenant-a"), (KEY_B, "tenant-b")] {
             let entry = ApiKeyEntry { tenant: TenantId::parse(tenant).unwrap(), created_at: START };

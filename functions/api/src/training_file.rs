@@ -6,6 +6,7 @@ use crate::ApiState;
 use crate::error::{Answer, Failure};
 use crate::file_store::FileStore;
 use crate::models::TOKENIZER;
+use dp::PrivacyUnit;
 use perturb::text::{InputError, decode, records};
 use protocol::api::{FileMeta, ModelIndex, PURPOSE_FINE_TUNE};
 use protocol::error::ApiError;
@@ -18,6 +19,18 @@ const TOKENS_MAGIC: &[u8] = b"DPTK";
 /// The request's field that names the file.
 const PARAM: Option<&str> = Some("training_file");
 
+/// What a job's plan needs to know of its file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TrainingFile {
+    pub(crate) id: FileId,
+    /// Of the content, hexadecimal.
+    pub(crate) sha256: String,
+    /// Privacy units in it.
+    pub(crate) records: usize,
+    /// What one of them is: a file of perturbed tokens says its own.
+    pub(crate) unit: PrivacyUnit,
+}
+
 /// The file named `text`, if a job on `model` with these settings can train on it.
 ///
 /// # Errors
@@ -28,7 +41,7 @@ pub(crate) async fn check(
     text: &str,
     model: &ModelIndex,
     settings: &DpLora,
-) -> Answer<FileId> {
+) -> Answer<TrainingFile> {
     let files = FileStore { state, tenant };
     let meta = files.load(text).await?;
     check_meta(&files, &meta).await?;
@@ -39,7 +52,7 @@ pub(crate) async fn check(
         check_text(&content, settings).map_err(|error| error.to_string())
     };
     match result {
-        Ok(()) => Ok(meta.id),
+        Ok((records, unit)) => Ok(TrainingFile { id: meta.id, sha256: meta.sha256, records, unit }),
         Err(reason) => Err(Failure::invalid("invalid_training_file", PARAM, sentence(&reason))),
     }
 }
@@ -59,8 +72,8 @@ async fn check_meta(files: &FileStore<'_>, meta: &FileMeta) -> Answer<()> {
     Ok(())
 }
 
-fn check_tokens(content: &[u8], model: &ModelIndex) -> Result<(), String> {
-    let (manifest, _) = perturb::tokens::read(content).map_err(|error| error.to_string())?;
+fn check_tokens(content: &[u8], model: &ModelIndex) -> Result<(usize, PrivacyUnit), String> {
+    let (manifest, sequences) = perturb::tokens::read(content).map_err(|error| error.to_string())?;
     let tokenizer = model.files.get(TOKENIZER).map(|entry| entry.sha256.as_str());
     if tokenizer != Some(hex::encode(manifest.tokenizer_sha256.as_bytes()).as_str()) {
         return Err(format!(
@@ -68,15 +81,16 @@ fn check_tokens(content: &[u8], model: &ModelIndex) -> Result<(), String> {
             model.id
         ));
     }
-    if manifest.records == 0 {
+    if sequences.is_empty() {
         return Err("the file holds no records: perturb a text that is not empty".into());
     }
-    Ok(())
+    Ok((sequences.len(), manifest.record_unit))
 }
 
-fn check_text(content: &[u8], settings: &DpLora) -> Result<(), InputError> {
-    let text = decode(content)?;
-    records(text, settings.privacy_unit).try_for_each(|record| record.map(|_| ()))
+fn check_text(content: &[u8], settings: &DpLora) -> Result<(usize, PrivacyUnit), InputError> {
+    let (text, unit) = (decode(content)?, settings.privacy_unit);
+    let count = records(text, unit).try_fold(0, |count, record| record.map(|_| count + 1))?;
+    Ok((count, unit))
 }
 
 /// `reason` with a capital letter and a full stop.

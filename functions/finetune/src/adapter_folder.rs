@@ -2,78 +2,82 @@
 
 use crate::fetch::sha256;
 use crate::model_card;
-use dp::DpSgdPlan;
+use dp::{Budget, DpSgdPlan};
 use finetune::Adapter;
 use finetune::model::TOKENIZER_FILE;
 use perturb::Manifest;
 use protocol::certificate::{CERTIFICATE_VERSION, Certificate, Hashes, LocalGuarantee, TrainingGuarantee};
-use protocol::state::JobState;
+use protocol::hyperparameters::DpLora;
+use protocol::id::JobId;
+use protocol::signature::{self, CertificateKey};
 use std::collections::BTreeMap;
 
 /// The certificate's file name.
-pub(crate) const CERTIFICATE_FILE: &str = "privacy.json";
+pub const CERTIFICATE_FILE: &str = "privacy.json";
 /// The model card's file name, as Hugging Face has it.
-pub(crate) const MODEL_CARD_FILE: &str = "README.md";
+pub const MODEL_CARD_FILE: &str = "README.md";
 
 /// Where the adapter comes from.
-pub(crate) struct Provenance<'a> {
-    pub(crate) job: &'a JobState,
-    pub(crate) plan: &'a DpSgdPlan,
-    pub(crate) manifest: Option<&'a Manifest>,
-    pub(crate) tokenizer_json: &'a [u8],
-    pub(crate) model_hashes: &'a BTreeMap<String, String>,
-    pub(crate) training_file_sha256: &'a str,
-    pub(crate) code_version: &'a str,
+#[derive(Debug)]
+pub struct Provenance<'a> {
+    /// The job, if there was one.
+    pub job: Option<JobId>,
+    /// The base model's name.
+    pub base_model: &'a str,
+    /// What was asked for.
+    pub settings: &'a DpLora,
+    /// What was run.
+    pub plan: &'a DpSgdPlan,
+    /// What all jobs on the file may spend, if somebody keeps that account.
+    pub dataset_budget: Option<Budget>,
+    /// What the text passed before it was trained on; none for plain text.
+    pub manifest: Option<&'a Manifest>,
+    /// The base model's tokenizer.
+    pub tokenizer_json: &'a [u8],
+    /// SHA-256 of the base model's files, by name.
+    pub model_hashes: &'a BTreeMap<String, String>,
+    /// SHA-256 of the training file.
+    pub training_file_sha256: &'a str,
+    /// Version of the code.
+    pub code_version: &'a str,
     /// Unix seconds.
-    pub(crate) now: u64,
+    pub now: u64,
+    /// Who vouches for it; none leaves the certificate unsigned.
+    pub signing_key: Option<&'a CertificateKey>,
 }
 
 /// All files of the folder. The certificate comes last and holds the hashes of the others.
-pub(crate) fn files(adapter: &Adapter, provenance: &Provenance<'_>) -> Vec<(String, Vec<u8>)> {
-    let mut files = adapter.to_files(provenance.job.spec.model.as_str());
+pub fn files(adapter: &Adapter, provenance: &Provenance<'_>) -> Vec<(String, Vec<u8>)> {
+    let mut files = adapter.to_files(provenance.base_model);
     files.push((TOKENIZER_FILE.to_owned(), provenance.tokenizer_json.to_vec()));
     let mut certificate = certificate(provenance);
     files.push((MODEL_CARD_FILE.to_owned(), model_card::render(&certificate).into_bytes()));
     certificate.hashes.adapter = files.iter().map(|(name, bytes)| (name.clone(), sha256(bytes))).collect();
-    // A struct of finite numbers, strings and maps with string keys always serialises.
-    let json = serde_json::to_vec_pretty(&certificate).expect("a certificate is plain data");
-    files.push((CERTIFICATE_FILE.to_owned(), json));
+    let text = match provenance.signing_key {
+        Some(key) => key.sign(&certificate),
+        None => signature::text(&certificate),
+    };
+    files.push((CERTIFICATE_FILE.to_owned(), text.into_bytes()));
     files
 }
 
 fn certificate(provenance: &Provenance<'_>) -> Certificate {
-    let Provenance { job, plan, .. } = provenance;
     Certificate {
         version: CERTIFICATE_VERSION,
         created_at: provenance.now,
-        job: job.id.clone(),
-        base_model: job.spec.model.clone(),
-        training: training_guarantee(plan, provenance.code_version),
+        job: provenance.job.clone(),
+        base_model: provenance.base_model.to_owned(),
+        training: TrainingGuarantee::of(provenance.plan, provenance.code_version),
         local: provenance.manifest.map(local_guarantee),
-        hyperparameters: job.spec.dp_lora.clone(),
+        dataset_budget: provenance.dataset_budget,
+        hyperparameters: provenance.settings.clone(),
         hashes: Hashes {
             training_file: provenance.training_file_sha256.to_owned(),
             base_model: provenance.model_hashes.clone(),
             adapter: BTreeMap::new(),
         },
         code_version: provenance.code_version.to_owned(),
-    }
-}
-
-fn training_guarantee(plan: &DpSgdPlan, code_version: &str) -> TrainingGuarantee {
-    TrainingGuarantee {
-        mechanism: "dp-sgd".into(),
-        privacy_unit: plan.unit(),
-        neighboring_relation: plan.relation(),
-        epsilon: plan.epsilon(),
-        delta: plan.delta().get(),
-        noise_multiplier: plan.noise_multiplier(),
-        sampling_rate: plan.sampling_rate(),
-        steps: plan.steps(),
-        max_grad_norm: plan.max_grad_norm(),
-        records: plan.records() as u64,
-        accountant: plan.accountant(),
-        accountant_version: code_version.to_owned(),
+        signature: None,
     }
 }
 

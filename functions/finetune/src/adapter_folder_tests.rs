@@ -1,6 +1,6 @@
 use crate::fetch::sha256;
 use crate::fixtures::{TEXT, World, model_file, request};
-use protocol::certificate::Certificate;
+use protocol::signature::CertificateKey;
 
 #[tokio::test]
 async fn the_certificate_states_the_plan_and_the_hashes_of_everything() {
@@ -9,7 +9,11 @@ async fn the_certificate_states_the_plan_and_the_hashes_of_everything() {
     let job = world.submit(&file, request()).await;
     world.work(1_000).await;
     let certificate = world.result(&job, "privacy.json").await;
-    let certificate: Certificate = serde_json::from_slice(&certificate).unwrap();
+    let verified = protocol::verify::verify(&String::from_utf8(certificate).unwrap()).unwrap();
+    assert_eq!(verified.problems, Vec::<String>::new());
+    assert_eq!(verified.signed_by, Ok(CertificateKey::from_bytes([5; 32]).public_key()));
+    let certificate = verified.certificate;
+    assert_eq!(certificate.dataset_budget, Some(job.protection.budget));
     let training = &certificate.training;
     assert!(training.epsilon <= 8.0 && training.epsilon > 7.5, "{}", training.epsilon);
     assert_eq!((training.steps, training.records, training.sampling_rate), (5, 4, 0.5));

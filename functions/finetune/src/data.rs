@@ -37,8 +37,8 @@ pub(crate) fn prepare(
         (settings.privacy_unit, plain(bytes, settings, tokenizer)?, None)
     };
     // Both are validated to fit 32 bits, and usize is no smaller here.
-    let (max_length, max_chunks) = (settings.max_length as usize, settings.max_chunks_per_record as usize);
-    let max_length = max_length.min(model.max_position_embeddings);
+    let max_length = crate::config::max_length(settings, model.max_position_embeddings);
+    let max_chunks = settings.max_chunks_per_record as usize;
     let options = RecordOptions::for_model(model, unit, max_length, max_chunks);
     let records = Records::from_sequences(&sequences, &options)
         .map_err(|error| permanent(Subject::TrainingFile, error))?;

@@ -6,15 +6,16 @@ use crate::{fetch, handle};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use bytes::Bytes;
 use jobs::{
-    Clock, DriverContext, JobStore, Limits, LocalQueue, LocalQueueConfig, MemoryStore, PutCondition, Queue,
-    Store,
+    Clock, DriverContext, JobStore, LedgerStore, Limits, LocalQueue, LocalQueueConfig, MemoryStore,
+    PutCondition, Queue, Store,
 };
 use protocol::api::{FileMeta, ModelFileEntry, ModelIndex, PURPOSE_FINE_TUNE};
 use protocol::hyperparameters::DpLoraRequest;
 use protocol::id::{FileId, Filename, JobId, ModelId, TenantId};
 use protocol::keys;
 use protocol::message::SliceMessage;
-use protocol::state::{JobSpec, JobState};
+use protocol::signature::CertificateKey;
+use protocol::state::{JobSpec, JobState, Protection};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,6 +61,9 @@ pub(crate) fn request() -> DpLoraRequest {
     }
 }
 
+/// Lines of [`TEXT`] that are not blank.
+pub(crate) const RECORDS: usize = 4;
+
 pub(crate) const TEXT: &str =
     "The cat sat on the mat.\nOne day a dog came by.\n\nThey played.\nThen it was night.\n";
 
@@ -69,7 +73,12 @@ impl World {
         let clock = Arc::new(TickingClock(AtomicU64::new(0)));
         let config = LocalQueueConfig { visibility_timeout: Duration::from_secs(1_000), max_receives: 5 };
         let queue = Arc::new(LocalQueue::in_memory(config, clock.clone()));
-        let settings = Settings { code_version: "1.2.3".into(), threads: 2, margin: Duration::ZERO };
+        let settings = Settings {
+            code_version: "1.2.3".into(),
+            threads: 2,
+            margin: Duration::ZERO,
+            signing_key: Some(CertificateKey::from_bytes([5; 32])),
+        };
         let runner = Arc::new(FinetuneRunner::new(store.clone(), clock.clone(), settings));
         let context = DriverContext {
             store: store.clone(),
@@ -131,8 +140,18 @@ impl World {
         meta
     }
 
-    /// Creates a job on an uploaded file and asks for its first slice.
+    /// Creates a job on an uploaded file of [`TEXT`]'s records and asks for its first slice.
     pub(crate) async fn submit(&self, file: &FileMeta, request: DpLoraRequest) -> JobState {
+        self.submit_on(file, request, RECORDS).await
+    }
+
+    /// Creates a job on an uploaded file of that many records, charges it as the API does, and asks for its first slice.
+    pub(crate) async fn submit_on(
+        &self,
+        file: &FileMeta,
+        request: DpLoraRequest,
+        records: usize,
+    ) -> JobState {
         let spec = JobSpec {
             model: self.model.clone(),
             training_file: file.id.clone(),
@@ -141,7 +160,16 @@ impl World {
             metadata: Default::default(),
         };
         let id = JobId::derived(&[file.id.as_str()]);
-        let state = JobState::new(id, self.tenant.clone(), spec, dp::SecretSeed::from_bytes([7; 32]), NOW);
+        let protection = Protection {
+            plan: spec.dp_lora.plan(records, spec.dp_lora.privacy_unit).unwrap(),
+            dataset: file.sha256.clone(),
+            budget: dp::Budget { epsilon: 20.0.try_into().unwrap(), delta: 1e-5.try_into().unwrap() },
+        };
+        let (tenant, seed) = (self.tenant.clone(), dp::SecretSeed::from_bytes([7; 32]));
+        let state = JobState::new(id, tenant, spec, protection, seed, NOW);
+        let ledgers = LedgerStore::new(self.store.clone());
+        let Protection { dataset, budget, .. } = &state.protection;
+        ledgers.charge(&state.tenant, dataset, *budget, &state.id, state.charge(), NOW).await.unwrap();
         JobStore::new(self.store.clone()).create(&state).await.unwrap();
         self.queue.send(&message(&state, 0), Duration::ZERO).await.unwrap();
         state

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixtures::{MODEL_FILES, TEXT, World, event, message, model_file, request};
+use crate::fixtures::{MODEL_FILES, RECORDS, TEXT, World, event, message, model_file, request};
 use dp::{Epsilon, Purpose, SecretSeed};
 use finetune::Adapter;
 use jobs::Store;
@@ -182,16 +182,36 @@ async fn a_job_whose_model_is_spoilt_fails_with_one_sentence() {
     assert!(code == "invalid_model" && message.contains("choose another"), "{message}");
 }
 
+/// What was charged is a plan for a certain number of records; another number would be another sampling rate.
 #[tokio::test]
-async fn a_target_that_cannot_be_met_fails_with_one_sentence() {
+async fn a_file_of_other_records_than_were_planned_for_is_not_trained_on() {
     let world = World::new().await;
     let file = world.upload(TEXT.as_bytes()).await;
-    let strict =
-        DpLoraRequest { epsilon: Some(1e-9), delta: Some(1e-12), steps: Some(1_000_000), ..request() };
-    let job = world.submit(&file, strict).await;
+    let job = world.submit_on(&file, request(), RECORDS + 1).await;
     world.work(1_000).await;
     let state = world.state(&job).await;
-    assert_eq!(state.error.and_then(|error| error.code).as_deref(), Some("invalid_hyperparameter"));
+    assert_eq!(state.error.and_then(|error| error.code).as_deref(), Some("invalid_training_file"));
+    assert_eq!(state.progress.step, 0);
+}
+
+#[tokio::test]
+async fn a_loss_curve_is_released_as_it_was_paid_for_and_is_the_same_however_the_job_is_cut() {
+    let curve = async |seconds| {
+        let world = World::new().await;
+        let file = world.upload(TEXT.as_bytes()).await;
+        let job = world.submit(&file, DpLoraRequest { loss_curve: Some(true), ..request() }).await;
+        world.work(seconds).await;
+        let state = finished(&world, &job).await;
+        let text = String::from_utf8(world.result(&job, "privacy.json").await).unwrap();
+        let verified = protocol::verify::verify(&text).unwrap();
+        assert_eq!(verified.problems, Vec::<String>::new());
+        assert!(verified.certificate.training.loss_noise_multiplier.is_some());
+        state.losses
+    };
+    let (cut, whole) = (curve(0).await, curve(1_000).await);
+    assert_eq!(cut, whole);
+    assert_eq!(cut.iter().map(|point| point.step).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert!(cut.iter().all(|point| point.steps == 1 && point.loss.is_finite()));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 
 use anyhow::Context;
 use aws_lambda_events::sqs::SqsEvent;
-use finetune_function::{FinetuneRunner, Settings, Worker, handle, handle_dead_letters};
+use finetune_function::{FinetuneRunner, Settings, Worker, handle, handle_dead_letters, signing};
 use jobs::{DriverContext, Limits, S3Store, SqsQueue, Store, SystemClock};
 use lambda_runtime::{LambdaEvent, service_fn};
 use std::sync::Arc;
@@ -44,10 +44,18 @@ async fn worker() -> anyhow::Result<Worker> {
     let store: Arc<dyn Store> = Arc::new(S3Store::new(aws_sdk_s3::Client::from_conf(s3), bucket));
     let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&aws), queue_url));
     let clock = Arc::new(SystemClock::new());
+    let mut entropy = [0; 32];
+    getrandom::fill(&mut entropy).context("the operating system gave no randomness")?;
+    let signing_key = match is_set("DEAD_LETTER") {
+        // It signs nothing, and may not read the key.
+        true => None,
+        false => Some(signing::load_or_create(&*store, entropy).await?),
+    };
     let settings = Settings {
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         margin: MARGIN,
+        signing_key,
     };
     let runner = Arc::new(FinetuneRunner::new(Arc::clone(&store), clock.clone(), settings));
     Ok(Worker { context: DriverContext { store, queue, clock, runner, limits: Limits::default() } })

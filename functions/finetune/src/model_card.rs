@@ -1,6 +1,6 @@
 //! `README.md` of the adapter's folder: a model card as Hugging Face reads it, with both guarantees in plain words.
 
-use dp::PrivacyUnit;
+use dp::{Budget, PrivacyUnit};
 use protocol::certificate::{Certificate, LocalGuarantee, TrainingGuarantee};
 
 /// The card as Markdown with YAML front matter. Nothing in it comes from the owner's text: names are validated identifiers, the rest numbers.
@@ -15,9 +15,9 @@ pub(crate) fn render(certificate: &Certificate) -> String {
          tags:\n- lora\n- differential-privacy\n\
          ---\n\n\
          # LoRA adapter for {base}, trained with differential privacy\n\n\
-         Rank {rank}, alpha {alpha}, on {modules}. Trained by job `{job}`. `privacy.json` states everything below exactly, with all settings and \
-         the hashes of what went in and came out.\n\n\
-         ## What is guaranteed about the training records\n\n{training}\n\
+         Rank {rank}, alpha {alpha}, on {modules}. {trained}. `privacy.json` states everything below exactly, with all settings and \
+         the hashes of what went in and came out; `dpft verify privacy.json` checks it and recomputes it, without asking anybody.\n\n\
+         ## What is guaranteed about the training records\n\n{training}{account}\n\
          ## What is guaranteed about the text itself\n\n{local}\n\
          ## How to use it\n\n\
          ```python\n\
@@ -29,8 +29,12 @@ pub(crate) fn render(certificate: &Certificate) -> String {
         rank = settings.rank,
         alpha = settings.alpha,
         modules = settings.target_modules.join(", "),
-        job = certificate.job,
+        trained = match &certificate.job {
+            Some(job) => format!("Trained by job `{job}`"),
+            None => "Trained on its owner's machine".to_owned(),
+        },
         training = training_words(&certificate.training),
+        account = account_words(certificate.dataset_budget),
         local = local_words(certificate.local.as_ref()),
     )
 }
@@ -42,12 +46,28 @@ fn training_words(guarantee: &TrainingGuarantee) -> String {
     // Rounded up: a rounded promise must not say less than the exact one.
     let epsilon = (epsilon * 1000.0).ceil() / 1000.0;
     let factor = epsilon.exp();
+    let losses = match guarantee.loss_noise_multiplier {
+        Some(noise) => format!(
+            " A noisy loss of each step was shown to its owner (noise multiplier {noise:.4}); that is part of the guarantee above."
+        ),
+        None => String::new(),
+    };
     format!(
         "The adapter is ({epsilon}, {delta:e})-differentially private for adding or removing {unit}. In words: for whoever sees the adapter, even \
          knowing every other record, the odds that any one record was there change by a factor of at most e^{epsilon}, about {factor:.0}, except \
          with a probability of about {delta:e}. The smaller that factor, the stronger the protection. It was trained by DP-SGD: {steps} steps, each \
          record in a step with probability {sampling_rate:.6}, each record's gradient clipped to norm {max_grad_norm}, noise multiplier \
-         {noise_multiplier:.4}. Records that repeat, or that say the same thing in other words, are protected as the several records they are.\n"
+         {noise_multiplier:.4}.{losses} Records that repeat, or that say the same thing in other words, are protected as the several records they are.\n"
+    )
+}
+
+fn account_words(budget: Option<Budget>) -> String {
+    let Some(Budget { epsilon, delta }) = budget else {
+        return "Nobody has kept account of other trainings on the same file: their guarantees add up with this one.\n".into();
+    };
+    format!(
+        "Other adapters trained on the same file add to what is known of a record. The service keeps that account: all of them together stay \
+         within ({epsilon}, {delta})-differential privacy.\n"
     )
 }
 

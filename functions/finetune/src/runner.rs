@@ -12,13 +12,14 @@ use finetune::{BaseModel, ModelFiles};
 use jobs::{Clock, SliceBudget, SliceError, SliceResult, SliceRunner, Store};
 use perturb::Tokenizer;
 use protocol::api::FileMeta;
+use protocol::signature::CertificateKey;
 use protocol::state::JobState;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What the host gives the trainer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Version of the code, for the certificate.
     pub code_version: String,
@@ -26,6 +27,8 @@ pub struct Settings {
     pub threads: usize,
     /// Time kept back for writing the checkpoint and committing it.
     pub margin: Duration,
+    /// What certificates are signed with; none leaves them unsigned.
+    pub signing_key: Option<CertificateKey>,
 }
 
 /// A base model ready to train on.

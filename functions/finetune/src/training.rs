@@ -1,15 +1,16 @@
 //! The training loop of one slice: as many steps as fit before the deadline, at least one.
 
 use crate::adapter_folder::{self, Provenance};
+use crate::config;
 use crate::data::Prepared;
-use crate::plan;
+use crate::losses::LossCurve;
 use crate::problem::{Subject, permanent};
 use crate::runner::{LoadedModel, Settings};
 use bytes::Bytes;
 use dp::DpSgdPlan;
-use finetune::{ModelError, TrainError, Trainer};
+use finetune::{ModelError, Privacy, TrainError, Trainer};
 use jobs::{Clock, SliceBudget, SliceError, SliceResult};
-use protocol::state::{JobState, Progress};
+use protocol::state::{JobState, Progress, Report};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,33 +29,41 @@ pub(crate) struct SliceTask {
 impl SliceTask {
     pub(crate) fn run(self) -> Result<SliceResult, SliceError> {
         let started = self.clock.monotonic();
-        let plan = plan::privacy_plan(&self.job.spec.dp_lora, &self.data.records)?;
+        let plan = &self.job.protection.plan;
         let mut trainer = self.trainer(plan.clone())?;
-        let mut pace = Pace::default();
-        self.budget.live.set(self.progress(&trainer, &plan, Duration::ZERO));
+        let (mut pace, mut curve) = (Pace::default(), LossCurve::new(plan.steps()));
+        let progress = self.progress(&trainer, plan, Duration::ZERO);
+        self.budget.live.set(Report { progress, losses: Vec::new() });
         while trainer.completed_steps() < trainer.total_steps() {
             let before = self.clock.monotonic();
             trainer.step().map_err(failure)?;
             let now = self.clock.monotonic();
             pace.record(now.saturating_sub(before));
-            self.budget.live.set(self.progress(&trainer, &plan, now.saturating_sub(started)));
+            if let Some(loss) = trainer.released_loss() {
+                curve.record(trainer.completed_steps(), loss);
+            }
+            let progress = self.progress(&trainer, plan, now.saturating_sub(started));
+            self.budget.live.set(Report { progress, losses: curve.points() });
             if self.budget.stop.is_raised()
                 || !pace.fits_another(now, self.budget.deadline, self.settings.margin)
             {
                 break;
             }
         }
-        let progress = self.progress(&trainer, &plan, self.clock.monotonic().saturating_sub(started));
+        let progress = self.progress(&trainer, plan, self.clock.monotonic().saturating_sub(started));
+        let report = Report { progress, losses: curve.end(trainer.completed_steps()) };
         if trainer.completed_steps() < trainer.total_steps() {
-            return Ok(SliceResult::Paused { checkpoint: trainer.checkpoint(), progress });
+            return Ok(SliceResult::Paused { checkpoint: trainer.checkpoint(), report });
         }
-        let files = adapter_folder::files(&trainer.adapter(), &self.provenance(&plan));
-        Ok(SliceResult::Finished { files, progress })
+        let files = adapter_folder::files(&trainer.adapter(), &self.provenance(plan));
+        Ok(SliceResult::Finished { files, report })
     }
 
     fn trainer(&self, plan: DpSgdPlan) -> Result<Trainer, SliceError> {
         let positions = self.model.base.config().max_position_embeddings;
-        let config = plan::training_config(&self.job.spec.dp_lora, plan, positions, self.settings.threads)?;
+        let (settings, threads) = (&self.job.spec.dp_lora, self.settings.threads);
+        let config = config::training_config(settings, Privacy::DpSgd(plan), positions, threads)
+            .map_err(|error| permanent(Subject::Settings, error))?;
         let (model, records) = (Arc::clone(&self.model.base), self.data.records.clone());
         let seed = self.job.noise_seed.clone();
         let trainer = match &self.checkpoint {
@@ -81,14 +90,18 @@ impl SliceTask {
 
     fn provenance<'a>(&'a self, plan: &'a DpSgdPlan) -> Provenance<'a> {
         Provenance {
-            job: &self.job,
+            job: Some(self.job.id.clone()),
+            base_model: self.job.spec.model.as_str(),
+            settings: &self.job.spec.dp_lora,
             plan,
+            dataset_budget: Some(self.job.protection.budget),
             manifest: self.data.manifest.as_ref(),
             tokenizer_json: &self.model.tokenizer_json,
             model_hashes: &self.model.hashes,
             training_file_sha256: &self.training_file_sha256,
             code_version: &self.settings.code_version,
             now: self.clock.now(),
+            signing_key: self.settings.signing_key.as_ref(),
         }
     }
 }
@@ -117,7 +130,10 @@ fn failure(error: TrainError) -> SliceError {
             SliceError::Retryable(error.to_string())
         }
         TrainError::Model(_) => permanent(Subject::Model, error),
-        TrainError::NoRecords | TrainError::TokenOutOfRange { .. } => permanent(Subject::TrainingFile, error),
+        TrainError::NoRecords
+        | TrainError::TokenOutOfRange { .. }
+        | TrainError::PlanForOtherData { .. }
+        | TrainError::PlanForOtherUnit { .. } => permanent(Subject::TrainingFile, error),
         _ => permanent(Subject::Settings, error),
     }
 }

@@ -55,6 +55,9 @@ pub enum LocalError {
     /// The object store.
     #[error(transparent)]
     Store(#[from] jobs::StoreError),
+    /// The key that certificates are signed with.
+    #[error(transparent)]
+    Signing(#[from] finetune_function::signing::SigningError),
     /// The queue.
     #[error("the queue's journal cannot be used: {0}")]
     Queue(String),

@@ -3,7 +3,7 @@ use jobs::{JobStore, LocalQueue, LocalQueueConfig, ManualClock, MemoryStore};
 use protocol::hyperparameters::DpLoraRequest;
 use protocol::id::{FileId, JobId, ModelId, TenantId};
 use protocol::message::SliceMessage;
-use protocol::state::{JobSpec, JobState};
+use protocol::state::{JobSpec, JobState, Protection};
 use protocol::transition::{Change, transition};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,8 +19,13 @@ fn job(tenant: &str, number: u8) -> JobState {
         dp_lora: DpLoraRequest::default().validate().unwrap(),
         metadata: BTreeMap::new(),
     };
-    let seed = dp::SecretSeed::from_bytes([number; 32]);
-    JobState::new(JobId::from_entropy([number; 12]), TenantId::parse(tenant).unwrap(), spec, seed, NOW)
+    let protection = Protection {
+        plan: spec.dp_lora.plan(4, dp::PrivacyUnit::Line).unwrap(),
+        dataset: "00".repeat(32),
+        budget: dp::Budget { epsilon: 20.0.try_into().unwrap(), delta: 1e-5.try_into().unwrap() },
+    };
+    let (id, seed) = (JobId::from_entropy([number; 12]), dp::SecretSeed::from_bytes([number; 32]));
+    JobState::new(id, TenantId::parse(tenant).unwrap(), spec, protection, seed, NOW)
 }
 
 fn after(state: &JobState, changes: impl IntoIterator<Item = Change>) -> JobState {

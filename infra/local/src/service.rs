@@ -13,6 +13,7 @@ use crate::site::with_site;
 use crate::{models, s3, worker};
 use api_function::{ApiConfig, ApiState, OsEntropy, router};
 use axum::Router;
+use finetune_function::signing;
 use jobs::{Clock, LocalQueue, Store};
 use protocol::id::TenantId;
 use std::path::Path;
@@ -83,7 +84,8 @@ pub async fn start(config: ServeConfig) -> Result<Service, LocalError> {
     let queue = Arc::new(open_queue(&data.join("queue"), &config, clock.clone())?);
     let resumed = resume_jobs(store.clone(), &*queue, clock.now()).await?;
     tracing::info!(resumed, "unfinished jobs go on");
-    let trainer = worker::worker(&config, store.clone(), queue.clone(), clock.clone());
+    let signing_key = signing::load_or_create(&*store, api_function::draw(&OsEntropy)).await?;
+    let trainer = worker::worker(&config, store.clone(), queue.clone(), clock.clone(), signing_key);
     let (stop_work, working) = watch::channel(false);
     let worker = tokio::spawn(worker::work(trainer, queue.clone(), slice, working));
     let state = ApiState::new(store.clone(), queue, clock.clone(), entropy, ApiConfig::default());

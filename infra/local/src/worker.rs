@@ -4,6 +4,7 @@ use crate::config::ServeConfig;
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use finetune_function::{FinetuneRunner, Settings, Worker, handle, handle_dead_letters};
 use jobs::{Clock, Delivery, DriverContext, Limits, LocalQueue, LocalQueueConfig, Store};
+use protocol::signature::CertificateKey;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -40,6 +41,7 @@ pub(crate) fn worker(
     store: Arc<dyn Store>,
     queue: Arc<LocalQueue>,
     clock: Arc<dyn Clock>,
+    signing_key: CertificateKey,
 ) -> Worker {
     // A checkpoint is written to this machine's own disk; a tenth of the slice is plenty, also for very short ones.
     let margin = Duration::from_millis(100 * config.slice_seconds);
@@ -47,6 +49,7 @@ pub(crate) fn worker(
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
         threads: config.worker_threads,
         margin,
+        signing_key: Some(signing_key),
     };
     let runner = Arc::new(FinetuneRunner::new(store.clone(), clock.clone(), settings));
     let limits = Limits {

@@ -1,8 +1,11 @@
 //! How much privacy a run has spent.
 //!
-//! An accountant composes the steps of a run, each one a Poisson-subsampled Gaussian mechanism, into one (ε, δ).
+//! An accountant composes what was released, told to it as [`Event`]s, into one (ε, δ).
 
 mod event;
+pub mod gaussian;
+pub mod pld;
+mod quadrature;
 pub mod rdp;
 
 pub use event::{Event, EventKind};

@@ -154,6 +154,11 @@ fn certificate(out: &Path, job: &JobObject) -> anyhow::Result<()> {
     println!("6. The certificate says:");
     show::certificate(&certificate).lines().for_each(|line| println!("   {line}"));
     println!(
+        "Check it with: dpft verify {} --data {}",
+        path.display(),
+        out.join("perturbed.dptok").display()
+    );
+    println!(
         "Everything lies in {}: adapter/ (loads in peft), perturbed.dptok, data/ (the service's own). Job {}.",
         out.display(),
         job.id

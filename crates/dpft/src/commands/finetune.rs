@@ -1,30 +1,42 @@
-//! `finetune`: a LoRA adapter from a file, on this machine, without the service.
+//! `finetune`: a LoRA adapter from a file, on this machine, without the service. Settings, plan, trainer and adapter folder are the worker's own.
 
 use crate::args::FinetuneArgs;
 use crate::commands::perturb::model_name;
 use crate::{edge, files, show};
+use ::perturb::{Manifest, Tokenizer};
 use anyhow::Context as _;
-use dp::{DpSgdPlan, PlanRequest, SecretSeed};
-use finetune::{
-    BaseModel, LearningRate, LoraConfig, ModelFiles, Privacy, RecordOptions, Records, Schedule, TargetModule,
-    Trainer, TrainingConfig,
-};
-use perturb::Tokenizer;
+use dp::SecretSeed;
+use finetune::{Adapter, BaseModel, ModelFiles, Privacy, RecordOptions, Records, Trainer, TrainingConfig};
+use finetune_function::adapter_folder::{self, Provenance};
+use finetune_function::config::{max_length, training_config};
 use protocol::hyperparameters::{DpLora, DpLoraRequest};
+use protocol::signature::CertificateKey;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// What is trained on.
+struct Data {
+    records: Records,
+    manifest: Option<Manifest>,
+    sha256: String,
+}
 
 /// Trains and writes the adapter folder.
 pub(crate) fn run(args: FinetuneArgs) -> anyhow::Result<()> {
     let settings = settings(&args)?;
+    let signing_key = args.signing_key.as_deref().map(signing_key).transpose()?;
     let folder = ModelFiles::from_dir(&args.model)?;
     let model = Arc::new(BaseModel::load(&folder)?);
-    let records = records(&args, &settings, &folder, &model)?;
-    let config = config(&args, &settings, &records)?;
-    let mut trainer = Trainer::new(model, records, config, SecretSeed::from_bytes(edge::entropy()?))?;
+    let data = data(&args, &settings, &folder, &model)?;
+    let config = config(&args, &settings, &data.records, &model)?;
+    let privacy = config.privacy.clone();
+    let seed = SecretSeed::from_bytes(edge::entropy()?);
+    let mut trainer = Trainer::new(model, data.records.clone(), config, seed)?;
     train(&mut trainer)?;
-    let mut adapter = trainer.adapter().to_files(&model_name(&args.model));
-    adapter.push(("tokenizer.json".into(), folder.tokenizer_json));
-    files::write_folder(&args.out, &adapter)?;
+    let written =
+        folder_of(&args, &settings, &privacy, &trainer.adapter(), &folder, &data, signing_key.as_ref());
+    files::write_folder(&args.out, &written)?;
     report(&args, &trainer);
     Ok(())
 }
@@ -47,61 +59,89 @@ fn settings(args: &FinetuneArgs) -> anyhow::Result<DpLora> {
     Ok(request.validate()?)
 }
 
-fn records(
+fn signing_key(path: &std::path::Path) -> anyhow::Result<CertificateKey> {
+    let text = String::from_utf8(edge::read(path)?).unwrap_or_default();
+    CertificateKey::from_hex(&text).with_context(|| format!("{} holds no signing key", path.display()))
+}
+
+fn data(
     args: &FinetuneArgs,
     settings: &DpLora,
     folder: &ModelFiles,
     model: &BaseModel,
-) -> anyhow::Result<Records> {
+) -> anyhow::Result<Data> {
     let tokenizer = Tokenizer::from_bytes(&folder.tokenizer_json)?;
-    let (length, chunks) = (settings.max_length as usize, settings.max_chunks_per_record as usize);
+    let length = max_length(settings, model.config().max_position_embeddings);
+    let chunks = settings.max_chunks_per_record as usize;
     let options = RecordOptions::for_model(model.config(), settings.privacy_unit, length, chunks);
     let bytes = edge::read(&args.data)?;
-    let (records, _) = Records::from_bytes(&bytes, &tokenizer, &options)
+    let (records, manifest) = Records::from_bytes(&bytes, &tokenizer, &options)
         .with_context(|| format!("{} cannot be used", args.data.display()))?;
-    Ok(records)
+    Ok(Data { records, manifest, sha256: sha256(&bytes) })
 }
 
-fn config(args: &FinetuneArgs, settings: &DpLora, records: &Records) -> anyhow::Result<TrainingConfig> {
-    let batch_size = (settings.batch_size as usize).min(records.len());
-    let steps = settings.duration.steps(records.len(), batch_size);
-    let privacy = if args.non_private {
-        Privacy::NonPrivate { batch_size, steps }
-    } else {
-        Privacy::DpSgd(plan(settings, records, batch_size, steps)?)
-    };
-    let target_modules =
-        settings.target_modules.iter().filter_map(|name| TargetModule::from_name(name)).collect();
-    Ok(TrainingConfig {
-        lora: LoraConfig { rank: settings.rank as usize, alpha: settings.alpha, target_modules },
-        learning_rate: LearningRate {
-            peak: settings.learning_rate,
-            warmup_steps: 0,
-            schedule: Schedule::Linear,
-        },
-        max_length: settings.max_length as usize,
-        max_chunks_per_record: settings.max_chunks_per_record as usize,
-        threads: edge::threads(args.threads),
-        ..TrainingConfig::new(privacy)
-    })
-}
-
-fn plan(
+fn config(
+    args: &FinetuneArgs,
     settings: &DpLora,
     records: &Records,
-    expected_batch_size: usize,
-    steps: u64,
-) -> anyhow::Result<DpSgdPlan> {
-    Ok(DpSgdPlan::calibrate(PlanRequest {
-        records: records.len(),
-        expected_batch_size,
-        steps,
-        max_grad_norm: settings.max_grad_norm,
-        target_epsilon: settings.epsilon,
-        delta: settings.delta.unwrap_or_else(|| dp::default_delta(records.len())),
+    model: &BaseModel,
+) -> anyhow::Result<TrainingConfig> {
+    let count = records.len();
+    let privacy = if args.non_private {
+        let batch_size = settings.expected_batch_size(count);
+        Privacy::NonPrivate { batch_size, steps: settings.duration.steps(count, batch_size) }
+    } else {
         // A file of perturbed tokens brings its own unit.
-        unit: records.unit(),
-    })?)
+        Privacy::DpSgd(settings.plan(count, records.unit())?)
+    };
+    let positions = model.config().max_position_embeddings;
+    Ok(training_config(settings, privacy, positions, edge::threads(args.threads))?)
+}
+
+/// The adapter folder: with a certificate, unless training gave no privacy that one could state.
+fn folder_of(
+    args: &FinetuneArgs,
+    settings: &DpLora,
+    privacy: &Privacy,
+    adapter: &Adapter,
+    folder: &ModelFiles,
+    data: &Data,
+    signing_key: Option<&CertificateKey>,
+) -> Vec<(String, Vec<u8>)> {
+    let base_model = model_name(&args.model);
+    let Privacy::DpSgd(plan) = privacy else {
+        let mut files = adapter.to_files(&base_model);
+        files.push((finetune::model::TOKENIZER_FILE.into(), folder.tokenizer_json.clone()));
+        return files;
+    };
+    let provenance = Provenance {
+        job: None,
+        base_model: &base_model,
+        settings,
+        plan,
+        dataset_budget: None,
+        manifest: data.manifest.as_ref(),
+        tokenizer_json: &folder.tokenizer_json,
+        model_hashes: &model_hashes(folder),
+        training_file_sha256: &data.sha256,
+        code_version: env!("CARGO_PKG_VERSION"),
+        now: edge::now(),
+        signing_key,
+    };
+    adapter_folder::files(adapter, &provenance)
+}
+
+fn model_hashes(folder: &ModelFiles) -> BTreeMap<String, String> {
+    let named = [
+        (finetune::model::CONFIG_FILE, &folder.config_json),
+        (finetune::model::TOKENIZER_FILE, &folder.tokenizer_json),
+    ];
+    let named = named.into_iter().map(|(name, bytes)| (name.to_owned(), sha256(bytes)));
+    named.chain(folder.weights.iter().map(|(name, bytes)| (name.clone(), sha256(bytes)))).collect()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
 }
 
 fn train(trainer: &mut Trainer) -> anyhow::Result<()> {

@@ -12,6 +12,7 @@ mod privacy;
 mod remote;
 mod serve;
 mod store;
+mod verify;
 
 use crate::args::Command;
 
@@ -32,5 +33,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Submit(args) => remote::submit(args),
         Command::Status(args) => remote::status(args),
         Command::Download(args) => remote::download(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Budget(args) => remote::budget(args),
     }
 }

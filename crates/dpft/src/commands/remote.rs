@@ -1,6 +1,6 @@
-//! `submit`, `status` and `download`: a client of a running service.
+//! `submit`, `status`, `budget` and `download`: a client of a running service.
 
-use crate::args::{DownloadArgs, JobArgs, Remote, SubmitArgs};
+use crate::args::{BudgetArgs, DownloadArgs, JobArgs, Remote, SubmitArgs};
 use crate::client::Client;
 use crate::{edge, files, show};
 use anyhow::{Context as _, bail};
@@ -38,6 +38,19 @@ pub(crate) fn submit(args: SubmitArgs) -> anyhow::Result<()> {
 pub(crate) fn status(args: JobArgs) -> anyhow::Result<()> {
     let job = connect(&args.remote).job(&args.job)?;
     println!("{}", show::job_line(&job));
+    Ok(())
+}
+
+/// Shows the account of a file.
+pub(crate) fn budget(args: BudgetArgs) -> anyhow::Result<()> {
+    let account = connect(&args.remote).budget(&args.file)?;
+    if args.json {
+        println!("{}", serde_json::to_string(&account)?);
+    } else {
+        let at = account.delta.map(|delta| format!(" at delta = {delta}")).unwrap_or_default();
+        let (spent, limit, jobs) = (account.epsilon_spent, account.budget_epsilon, account.charges.len());
+        println!("epsilon {spent:.4} of {limit} spent{at}, by {jobs} jobs");
+    }
     Ok(())
 }
 

@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 
 use super::adamw::AdamW;
 use super::{TrainError, TrainingConfig};
-use crate::model::BaseModel;
 use crate::model::weights::{encode, finite_f32};
 use crate::records::Records;
 
@@ -45,13 +44,13 @@ struct Metadata {
 
 impl Identity {
     pub(crate) fn new(
-        model: &BaseModel,
+        model_sha256: String,
         records: &Records,
         config: &TrainingConfig,
         seed: &SecretSeed,
     ) -> Self {
         Self {
-            model_sha256: model.sha256(),
+            model_sha256,
             data_sha256: records.sha256().to_owned(),
             config: config_json(config),
             seed_check: seed_check(seed),

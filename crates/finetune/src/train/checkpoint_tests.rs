@@ -8,7 +8,7 @@ fn config() -> TrainingConfig {
 }
 
 fn identity() -> Identity {
-    Identity::new(&TinyModel::new().load(), &random_records(5, 16), &config(), &seed(1))
+    Identity::new(TinyModel::new().load().sha256(), &random_records(5, 16), &config(), &seed(1))
 }
 
 fn state() -> AdamW {
@@ -36,20 +36,23 @@ fn a_checkpoint_is_read_back_bit_for_bit() {
 
 #[test]
 fn each_difference_is_named() {
-    let model = TinyModel::new().load();
+    let model = TinyModel::new().load().sha256();
     let records = random_records(5, 16);
-    let other_model = TinyModel::with(&json!({"rms_norm_eps": 1e-4})).load();
-    assert_eq!(mismatch(&Identity::new(&other_model, &records, &config(), &seed(1))), "model");
-    assert_eq!(mismatch(&Identity::new(&model, &random_records(6, 16), &config(), &seed(1))), "data file");
+    let other_model = TinyModel::with(&json!({"rms_norm_eps": 1e-4})).load().sha256();
+    assert_eq!(mismatch(&Identity::new(other_model, &records, &config(), &seed(1))), "model");
+    assert_eq!(
+        mismatch(&Identity::new(model.clone(), &random_records(6, 16), &config(), &seed(1))),
+        "data file"
+    );
     let other_config = TrainingConfig { weight_decay: 0.1, ..config() };
-    assert_eq!(mismatch(&Identity::new(&model, &records, &other_config, &seed(1))), "configuration");
-    assert_eq!(mismatch(&Identity::new(&model, &records, &config(), &seed(2))), "secret seed");
+    assert_eq!(mismatch(&Identity::new(model.clone(), &records, &other_config, &seed(1))), "configuration");
+    assert_eq!(mismatch(&Identity::new(model.clone(), &records, &config(), &seed(2))), "secret seed");
 }
 
 #[test]
 fn the_number_of_threads_may_differ() {
     let config = TrainingConfig { threads: 8, ..config() };
-    let other = Identity::new(&TinyModel::new().load(), &random_records(5, 16), &config, &seed(1));
+    let other = Identity::new(TinyModel::new().load().sha256(), &random_records(5, 16), &config, &seed(1));
     assert_eq!(other, identity());
 }
 

@@ -92,14 +92,6 @@ impl Privacy {
         }
     }
 
-    /// What a gradient sum is divided by: the expected batch size, never the realised one.
-    pub(crate) fn batch_divisor(&self) -> usize {
-        match self {
-            Self::DpSgd(plan) => plan.expected_batch_size(),
-            Self::NonPrivate { batch_size, .. } => *batch_size,
-        }
-    }
-
     fn check(&self) -> Result<(), TrainError> {
         match self {
             Self::NonPrivate { batch_size: 0, .. } => {

@@ -1,26 +1,24 @@
 //! The training loop, one step at a time.
 //!
 //! A step of DP-SGD (Abadi et al. 2016, algorithm 1, with Poisson batches): draw the batch, clip each record's gradient,
-//! sum, add noise, divide by the expected batch size, update. All randomness of a step comes from the secret seed and
-//! the step's number, so a step that is run again, after a crash or from a checkpoint, has the same batch, noise and
-//! result: a retry never releases a second noising of one step.
+//! sum, add noise, divide by the expected batch size (all this is the step's [`mechanism`](super::mechanism)), update.
+//! All randomness of a step comes from the secret seed and the step's number, so a step that is run again, after a crash
+//! or from a checkpoint, has the same batch, noise and result: a retry never releases a second noising of one step.
 //!
-//! In private mode neither the realised batch nor a loss leaves this module, not into a log either.
+//! In private mode neither the realised batch nor an exact loss leaves this module, not into a log either.
 
 use std::sync::Arc;
 
 use dp::{Purpose, SecretSeed};
-use rand::Rng;
 
 use super::adamw::AdamW;
 use super::checkpoint::{self, Identity};
-use super::clipping::clip;
+use super::mechanism::{self, Accumulate, StepMechanism};
 use super::{Privacy, TrainError, TrainingConfig};
 use crate::adapter::Adapter;
 use crate::gradient::{CandleEngine, GradientEngine};
 use crate::lora::LoraLayout;
 use crate::model::BaseModel;
-use crate::ops::matrix::add_scaled;
 use crate::parallel::for_each_in_order;
 use crate::records::Records;
 
@@ -28,13 +26,15 @@ use crate::records::Records;
 pub struct Trainer {
     records: Records,
     config: TrainingConfig,
-    seed: SecretSeed,
+    mechanism: Box<dyn StepMechanism>,
     layout: LoraLayout,
     engine: Box<dyn GradientEngine>,
     state: AdamW,
     identity: Identity,
     /// Mean loss of the last batch; never set in private mode.
     last_loss: Option<f64>,
+    /// Noisy loss of the last step; only ever set where the plan pays for it.
+    released_loss: Option<f64>,
 }
 
 impl Trainer {
@@ -66,7 +66,7 @@ impl Trainer {
         checkpoint: &[u8],
     ) -> Result<Self, TrainError> {
         let layout = check(&model, &records, &config)?;
-        let identity = Identity::new(&model, &records, &config, &seed);
+        let identity = Identity::new(model.sha256(), &records, &config, &seed);
         let state = checkpoint::read(checkpoint, &identity, layout.parameters())?;
         if state.steps > config.privacy.steps() {
             return Err(TrainError::CorruptCheckpoint("it is beyond the last step".into()));
@@ -82,11 +82,62 @@ impl Trainer {
         layout: LoraLayout,
         state: AdamW,
     ) -> Result<Self, TrainError> {
-        let identity = Identity::new(&model, &records, &config, &seed);
+        let identity = Identity::new(model.sha256(), &records, &config, &seed);
         let scaling = config.lora.scaling();
         let mut engine = Box::new(CandleEngine::new(model, layout.clone(), scaling, config.max_length)?);
         engine.set_parameters(&state.parameters)?;
-        Ok(Self { records, config, seed, layout, engine, state, identity, last_loss: None })
+        let mechanism = mechanism::of(&config.privacy, records.len(), seed);
+        Ok(Self {
+            records,
+            config,
+            mechanism,
+            layout,
+            engine,
+            state,
+            identity,
+            last_loss: None,
+            released_loss: None,
+        })
+    }
+
+    /// A run of the privacy audit: gradients of `dimension` values from any engine, steps by any mechanism.
+    ///
+    /// The values that are trained start at zero. What [`adapter`](Self::adapter) gives fits no model.
+    ///
+    /// # Errors
+    /// [`TrainError`] says which setting or part of the plan does not fit.
+    #[cfg(feature = "audit")]
+    pub fn with_engine(
+        mut engine: Box<dyn GradientEngine>,
+        dimension: usize,
+        records: Records,
+        config: TrainingConfig,
+        seed: &SecretSeed,
+        mechanism: Box<dyn StepMechanism>,
+    ) -> Result<Self, TrainError> {
+        config.check(usize::MAX)?;
+        check_plan(&records, &config)?;
+        if dimension < 2 {
+            let value = dimension.to_string();
+            return Err(TrainError::Setting { setting: "dimension", value, allowed: "at least 2" });
+        }
+        // One pair of rank 1 has input + output values: the smallest layout of a given length.
+        let place = (0, crate::TargetModule::QProj, (dimension - 1, 1));
+        let layout = LoraLayout::from_places(1, [place]);
+        let state = AdamW::new(vec![0.0; dimension]);
+        engine.set_parameters(&state.parameters)?;
+        let identity = Identity::new("no model".to_owned(), &records, &config, seed);
+        Ok(Self {
+            records,
+            config,
+            mechanism,
+            layout,
+            engine,
+            state,
+            identity,
+            last_loss: None,
+            released_loss: None,
+        })
     }
 
     /// Makes one step. After an error the run stands where it stood before, and the step may be tried again.
@@ -94,18 +145,27 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::Finished`] after the last step, [`TrainError::Diverged`], or a failure of the model.
     pub fn step(&mut self) -> Result<(), TrainError> {
+        self.advance(&mut |_| ())
+    }
+
+    /// [`step`](Self::step), which also shows the privacy audit the mean gradient that the step releases.
+    ///
+    /// # Errors
+    /// As of [`step`](Self::step).
+    #[cfg(feature = "audit")]
+    pub fn step_observed(&mut self, see: &mut dyn FnMut(&[f32])) -> Result<(), TrainError> {
+        self.advance(see)
+    }
+
+    fn advance(&mut self, see: &mut dyn FnMut(&[f32])) -> Result<(), TrainError> {
         let (step, total) = (self.completed_steps(), self.total_steps());
         if step >= total {
             return Err(TrainError::Finished(total));
         }
-        let batch = self.batch(step);
-        let (mut gradient, loss) = self.gradient_sum(&batch)?;
-        if let Privacy::DpSgd(plan) = &self.config.privacy {
-            let mut rng = self.seed.stream(Purpose::GradientNoise, step);
-            dp::gaussian::add_noise(&mut rng, plan.noise_standard_deviation(), &mut gradient);
-        }
-        let divisor = self.config.privacy.batch_divisor() as f32;
-        gradient.iter_mut().for_each(|value| *value /= divisor);
+        let (sum, loss) = self.accumulate(&self.mechanism.batch(step))?;
+        let released = sum.release(step);
+        let gradient = released.gradient;
+        see(&gradient);
 
         let mut next = self.state.clone();
         let learning_rate = self.config.learning_rate.at(step, total);
@@ -119,40 +179,21 @@ impl Trainer {
             Privacy::DpSgd(_) => None,
             Privacy::NonPrivate { batch_size, .. } => Some(loss / batch_size as f64),
         };
+        self.released_loss = released.loss;
         Ok(())
     }
 
-    /// Indices of the records of a step's batch.
-    fn batch(&self, step: u64) -> Vec<usize> {
-        match &self.config.privacy {
-            Privacy::DpSgd(plan) => {
-                let mut rng = self.seed.stream(Purpose::PoissonSampling, step);
-                dp::poisson::sample_batch(&mut rng, self.records.len(), plan.sampling_rate())
-            }
-            Privacy::NonPrivate { batch_size, .. } => {
-                shuffled_batch(&self.seed, self.records.len(), *batch_size, step)
-            }
-        }
-    }
-
-    /// Sum of the batch's gradients, clipped in private mode, taken in the batch's order; and the sum of its losses.
-    fn gradient_sum(&self, batch: &[usize]) -> Result<(Vec<f32>, f64), TrainError> {
-        let max_norm = match &self.config.privacy {
-            Privacy::DpSgd(plan) => Some(plan.max_grad_norm()),
-            Privacy::NonPrivate { .. } => None,
-        };
+    /// The batch's gradients, added in the batch's order; and the sum of its losses.
+    fn accumulate(&self, batch: &[usize]) -> Result<(Box<dyn Accumulate + '_>, f64), TrainError> {
+        let dimension = self.layout.parameters();
         let gradient_of = |index: usize| {
-            let mut gradient = vec![0.0; self.layout.parameters()];
-            let record = self.records.get(batch[index]);
-            let loss = self.engine.add_record_gradient(record, &mut gradient)?;
-            if let Some(max_norm) = max_norm {
-                clip(&mut gradient, max_norm);
-            }
+            let mut gradient = vec![0.0; dimension];
+            let loss = self.engine.add_record_gradient(self.records.get(batch[index]), &mut gradient)?;
             Ok::<_, TrainError>((gradient, loss))
         };
-        let (mut sum, mut loss_sum) = (vec![0.0; self.layout.parameters()], 0.0);
+        let (mut sum, mut loss_sum) = (self.mechanism.accumulator(dimension), 0.0);
         for_each_in_order(batch.len(), self.config.threads, gradient_of, |(gradient, loss)| {
-            add_scaled(&mut sum, 1.0, &gradient);
+            sum.add(&gradient, loss);
             loss_sum += loss;
         })?;
         Ok((sum, loss_sum))
@@ -181,6 +222,12 @@ impl Trainer {
         self.last_loss
     }
 
+    /// Mean loss of the last step's batch in nats a token, with noise: what the plan releases and pays for. `None` before the first step and
+    /// where the plan releases none.
+    pub fn released_loss(&self) -> Option<f64> {
+        self.released_loss
+    }
+
     /// The run's state as safetensors: LoRA values, AdamW moments, step and hashes. The seed is not in it.
     ///
     /// A checkpoint is private to the run: only the adapter is meant to be released.
@@ -197,6 +244,19 @@ impl Trainer {
 fn check(model: &BaseModel, records: &Records, config: &TrainingConfig) -> Result<LoraLayout, TrainError> {
     config.check(model.config().max_position_embeddings)?;
     config.lora.check(model.config())?;
+    check_plan(records, config)?;
+    let (vocab_size, max_length) = (model.config().vocab_size, config.max_length);
+    match (records.largest_token(), records.longest_chunk()) {
+        (Some(token), _) if token as usize >= vocab_size => {
+            Err(TrainError::TokenOutOfRange { token, vocab_size })
+        }
+        (_, found) if found > max_length => Err(TrainError::ChunkTooLong { found, max_length }),
+        _ => Ok(LoraLayout::new(model.config(), &config.lora)),
+    }
+}
+
+/// The data is what the plan was made for.
+fn check_plan(records: &Records, config: &TrainingConfig) -> Result<(), TrainError> {
     if records.is_empty() {
         return Err(TrainError::NoRecords);
     }
@@ -208,40 +268,7 @@ fn check(model: &BaseModel, records: &Records, config: &TrainingConfig) -> Resul
             return Err(TrainError::PlanForOtherUnit { planned: plan.unit(), found: records.unit() });
         }
     }
-    let (vocab_size, max_length) = (model.config().vocab_size, config.max_length);
-    match (records.largest_token(), records.longest_chunk()) {
-        (Some(token), _) if token as usize >= vocab_size => {
-            Err(TrainError::TokenOutOfRange { token, vocab_size })
-        }
-        (_, found) if found > max_length => Err(TrainError::ChunkTooLong { found, max_length }),
-        _ => Ok(LoraLayout::new(model.config(), &config.lora)),
-    }
-}
-
-/// Positions `step·size ..` of an endless row of shuffles of all records: every record once an epoch.
-fn shuffled_batch(seed: &SecretSeed, records: usize, size: usize, step: u64) -> Vec<usize> {
-    let start = step * size as u64;
-    let mut shuffle: Option<(u64, Vec<usize>)> = None;
-    (start..start + size as u64)
-        .map(|position| {
-            let (epoch, index) = (position / records as u64, (position % records as u64) as usize);
-            if shuffle.as_ref().is_none_or(|(current, _)| *current != epoch) {
-                shuffle = Some((epoch, permutation(seed, records, epoch)));
-            }
-            shuffle.as_ref().map_or(0, |(_, order)| order[index])
-        })
-        .collect()
-}
-
-/// Fisher–Yates with the stream of an epoch.
-fn permutation(seed: &SecretSeed, records: usize, epoch: u64) -> Vec<usize> {
-    let mut rng = seed.stream(Purpose::PoissonSampling, epoch);
-    let mut order: Vec<usize> = (0..records).collect();
-    for last in (1..records).rev() {
-        // The bias of a 64-bit remainder is below 2⁻³², which training without privacy does not notice.
-        order.swap(last, (rng.next_u64() % (last as u64 + 1)) as usize);
-    }
-    order
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use super::*;
 use crate::fixtures::{TinyModel, options, random_records, seed};
 use crate::lora::{LoraConfig, TargetModule};
 use crate::model::ModelError;
-use crate::ops::matrix::squared_norm;
+use crate::ops::matrix::{add_scaled, squared_norm};
 use crate::records::Record;
 use crate::train::{LearningRate, Schedule};
 use dp::{Delta, DpSgdPlan, PlanParameters, PrivacyUnit};
@@ -18,6 +18,8 @@ fn plan(noise_multiplier: f64, expected_batch_size: usize, steps: u64) -> DpSgdP
         max_grad_norm: 0.5,
         delta,
         unit: PrivacyUnit::Line,
+        loss_noise_multiplier: None,
+        accountant: dp::Accountant::Pld,
     };
     DpSgdPlan::with_noise_multiplier(parameters, noise_multiplier).unwrap()
 }
@@ -124,32 +126,39 @@ fn scripted(
     trainer
 }
 
+/// What step 0 releases of `batch`, less the noise, before the division by the expected batch size of 4. The noise is
+/// that of an empty batch; f32 keeps its values of about 0.1 to within 1e-8.
+fn clipped_sum(trainer: &Trainer, batch: &[usize]) -> Vec<f32> {
+    let release = |batch: &[usize]| trainer.accumulate(batch).unwrap().0.release(0).gradient;
+    release(batch).iter().zip(release(&[])).map(|(with, without)| 4.0 * (with - without)).collect()
+}
+
 #[test]
 fn the_sum_is_that_of_gradients_taken_one_at_a_time_and_clipped() {
     let trainer = trainer(private(3));
     let batch: Vec<usize> = (0..RECORDS).collect();
-    let (sum, _) = trainer.gradient_sum(&batch).unwrap();
+    let sum = clipped_sum(&trainer, &batch);
     let mut expected = vec![0.0f32; sum.len()];
     let mut clipped = 0;
     for &index in &batch {
         let mut gradient = vec![0.0; sum.len()];
         trainer.engine.add_record_gradient(trainer.records.get(index), &mut gradient).unwrap();
-        clipped += usize::from(squared_norm(&gradient).sqrt() > 0.5);
-        clip(&mut gradient, 0.5);
-        add_scaled(&mut expected, 1.0, &gradient);
+        let norm = squared_norm(&gradient).sqrt();
+        clipped += usize::from(norm > 0.5);
+        add_scaled(&mut expected, (0.5 / norm).min(1.0) as f32, &gradient);
     }
-    assert_eq!(sum, expected);
+    let gap = sum.iter().zip(&expected).map(|(found, expected)| (found - expected).abs()).fold(0.0, f32::max);
+    assert!(gap < 1e-6, "{gap}");
+    assert!(squared_norm(&expected) > 0.01, "the sum is too small to show anything");
     assert!(clipped > 0, "no record was clipped, so this test shows little");
 }
 
 #[test]
-fn one_record_moves_the_sum_by_no_more_than_the_clipping_norm() {
+fn one_record_moves_the_release_by_no_more_than_the_clipping_norm() {
     for size in [1e-3f32, 1.0, 1e20, f32::INFINITY, f32::NAN] {
         let trainer = scripted(private(1), move |_| Ok(size));
-        let (with, _) = trainer.gradient_sum(&[0]).unwrap();
-        let (without, _) = trainer.gradient_sum(&[]).unwrap();
-        assert!(squared_norm(&with).sqrt() <= 0.5, "gradient of {size}");
-        assert!(without.iter().all(|v| *v == 0.0));
+        let norm = squared_norm(&clipped_sum(&trainer, &[0])).sqrt();
+        assert!(norm <= 0.5 + 1e-5, "gradient of {size} moves it by {norm}");
     }
 }
 
@@ -177,7 +186,7 @@ fn the_noise_has_the_planned_deviation_and_is_divided_by_the_expected_batch_size
 #[test]
 fn an_empty_batch_adds_noise_and_counts_as_a_step() {
     let mut trainer = trainer(config(Privacy::DpSgd(plan(0.8, 1, 40)), 1));
-    let empty = (0..40).find(|step| trainer.batch(*step).is_empty());
+    let empty = (0..40).find(|step| trainer.mechanism.batch(*step).is_empty());
     let empty = empty.expect("about a third of batches of mean size 1 are empty");
     run(&mut trainer, empty);
     let before = trainer.adapter();
@@ -195,7 +204,7 @@ fn the_realised_batch_size_divides_nothing() {
     let mut sizes = std::collections::BTreeSet::new();
     for step in 0..20 {
         let before = trainer.state.first_moment.clone();
-        let size = trainer.batch(step).len();
+        let size = trainer.mechanism.batch(step).len();
         trainer.step().unwrap();
         let gradient = trainer.state.first_moment.iter().zip(&before).map(|(m, old)| (m - 0.9 * old) / 0.1);
         // The noise of the mean over all coordinates is 0.05·0.5/4/√count, an eightieth of the step between sizes.
@@ -207,10 +216,41 @@ fn the_realised_batch_size_divides_nothing() {
 }
 
 #[test]
+fn a_loss_is_released_with_noise_where_it_is_paid_for_and_is_replayed() {
+    let paid = |noise| {
+        let parameters = PlanParameters {
+            records: RECORDS,
+            expected_batch_size: RECORDS,
+            steps: 6,
+            max_grad_norm: 0.5,
+            delta: Delta::try_from(1e-5).unwrap(),
+            unit: PrivacyUnit::Line,
+            loss_noise_multiplier: Some(noise),
+            accountant: dp::Accountant::Pld,
+        };
+        let plan = DpSgdPlan::with_noise_multiplier(parameters, 1.0).unwrap();
+        scripted(config(Privacy::DpSgd(plan), 2), |_| Ok(4.0))
+    };
+    let losses = |noise| {
+        let mut trainer = paid(noise);
+        assert_eq!(trainer.released_loss(), None);
+        let mut step = || {
+            trainer.step().unwrap();
+            trainer.released_loss().unwrap()
+        };
+        [step(), step(), step()]
+    };
+    // Every record's loss is 4; the noise on the mean of twelve is 0.01·6.25/12, resp. a hundred times that.
+    assert!(losses(0.01).iter().all(|loss| (loss - 4.0).abs() < 0.03), "{:?}", losses(0.01));
+    let noisy = losses(1.0);
+    assert!(noisy.iter().any(|loss| (loss - 4.0).abs() > 0.1) && noisy == losses(1.0), "{noisy:?}");
+}
+
+#[test]
 fn private_mode_tells_no_loss_and_an_odd_record_does_not_stop_it() {
     let mut odd = scripted(private(2), |record| Ok(if record.chunks().len() > 1 { f32::NAN } else { 1.0 }));
     run(&mut odd, 6);
-    assert_eq!(odd.last_loss(), None);
+    assert_eq!((odd.last_loss(), odd.released_loss()), (None, None));
     assert!(matches!(odd.step(), Err(TrainError::Finished(6))));
 }
 
@@ -278,19 +318,6 @@ fn huge_noise_is_survived() {
 }
 
 #[test]
-fn every_record_comes_once_an_epoch_without_privacy() {
-    let trainer = trainer(config(Privacy::NonPrivate { batch_size: 5, steps: 12 }, 1));
-    let drawn: Vec<usize> = (0..12).flat_map(|step| trainer.batch(step)).collect();
-    assert_eq!(drawn.len(), 60);
-    for epoch in drawn.chunks(RECORDS) {
-        let mut sorted = epoch.to_vec();
-        sorted.sort_unstable();
-        assert_eq!(sorted, (0..RECORDS).collect::<Vec<_>>());
-    }
-    assert_ne!(drawn[..RECORDS], drawn[RECORDS..2 * RECORDS]);
-}
-
-#[test]
 fn what_does_not_fit_together_is_refused() {
     let model = TinyModel::new().load();
     let error = |records: Records, config: TrainingConfig| {
@@ -320,4 +347,54 @@ fn what_does_not_fit_together_is_refused() {
         error(records(), TrainingConfig { threads: 0, ..private(1) }),
         TrainError::Setting { .. }
     ));
+}
+
+#[cfg(feature = "audit")]
+mod audit {
+    use super::*;
+    use crate::PoissonGaussian;
+
+    fn engine() -> Box<dyn GradientEngine> {
+        Box::new(Scripted(|record: &Record| Ok(record.chunks()[0].len() as f32)))
+    }
+
+    fn with_engine(records: usize, dimension: usize) -> Result<Trainer, TrainError> {
+        let plan = plan(0.8, 4, 6);
+        let mechanism = Box::new(PoissonGaussian { plan: plan.clone(), seed: seed(3) });
+        let config = config(Privacy::DpSgd(plan), 1);
+        Trainer::with_engine(engine(), dimension, random_records(records, 10), config, &seed(3), mechanism)
+    }
+
+    #[test]
+    fn what_is_observed_is_what_the_optimiser_gets() {
+        let mut observed = with_engine(RECORDS, 40).unwrap();
+        for _ in 0..6 {
+            let before = observed.state.first_moment.clone();
+            let mut seen = Vec::new();
+            observed.step_observed(&mut |gradient| seen = gradient.to_vec()).unwrap();
+            for ((m, old), g) in observed.state.first_moment.iter().zip(before).zip(seen) {
+                assert!((m - (0.9 * old + 0.1 * g)).abs() < 1e-6);
+            }
+        }
+        assert!(matches!(observed.step(), Err(TrainError::Finished(6))));
+    }
+
+    #[test]
+    fn the_audited_path_is_the_one_that_trains() {
+        let mut usual = trainer(private(1));
+        usual.engine = engine();
+        let dimension = usual.layout.parameters();
+        let mut audited = with_engine(RECORDS, dimension).unwrap();
+        let (mut start, mut gaps) = (Vec::new(), 0);
+        usual.advance(&mut |gradient| start = gradient.to_vec()).unwrap();
+        audited.step_observed(&mut |gradient| gaps += usize::from(gradient != start)).unwrap();
+        assert_eq!(gaps, 0, "the same seed, plan and gradients release other values");
+    }
+
+    #[test]
+    fn an_audit_is_checked_like_any_run() {
+        let error = |records, dimension| with_engine(records, dimension).err().unwrap();
+        assert!(matches!(error(RECORDS + 1, 40), TrainError::PlanForOtherData { planned: 12, found: 13 }));
+        assert!(matches!(error(RECORDS, 1), TrainError::Setting { setting: "dimension", .. }));
+    }
 }

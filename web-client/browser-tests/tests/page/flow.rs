@@ -8,7 +8,6 @@ use anyhow::{Context, ensure};
 use browser_tests::browser::{Browser, PATIENCE};
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::key::Key;
-use protocol::certificate::Certificate;
 use sha2::{Digest, Sha256};
 
 use crate::scene::{self, TEXT, choose, console_is_clean, open, run, service, train_briefly};
@@ -27,6 +26,7 @@ fn a_text_becomes_an_adapter_with_its_certificate() -> anyhow::Result<()> {
         browser.wait_until("document.querySelector('#certificate .certificate')").await?;
         browser.shot("end").await?;
         certificate_agrees_with_the_settings(&browser).await?;
+        curve_is_drawn(&browser).await?;
         browser.click("#download-all").await?;
         let archive = downloaded(&browser.downloads(), "zip").await?;
         archive_holds_what_the_certificate_states(&std::fs::read(archive)?)?;
@@ -53,6 +53,14 @@ async fn certificate_agrees_with_the_settings(browser: &Browser) -> anyhow::Resu
     Ok(())
 }
 
+/// The training released its losses, and the page drew them.
+async fn curve_is_drawn(browser: &Browser) -> anyhow::Result<()> {
+    let points = "return document.querySelector('#curve:not([hidden]) polyline').getAttribute('points').split(' ').length";
+    let points = browser.run(points, vec![]).await?;
+    ensure!(points.as_u64() >= Some(2), "a curve of {points} points");
+    Ok(())
+}
+
 /// Waits for a download with this extension to be complete. A download is no DOM condition, so the folder is asked again and again.
 async fn downloaded(folder: &Path, extension: &str) -> anyhow::Result<std::path::PathBuf> {
     let look = async {
@@ -74,7 +82,10 @@ async fn downloaded(folder: &Path, extension: &str) -> anyhow::Result<std::path:
 fn archive_holds_what_the_certificate_states(archive: &[u8]) -> anyhow::Result<()> {
     let files = unzip(archive)?;
     let certificate = files.get("privacy.json").context("the archive has a certificate")?;
-    let certificate: Certificate = serde_json::from_slice(certificate)?;
+    let verified = protocol::verify::verify(std::str::from_utf8(certificate)?)?;
+    ensure!(verified.problems.is_empty(), "the certificate does not hold: {:?}", verified.problems);
+    let certificate = verified.certificate;
+    ensure!(certificate.training.loss_noise_multiplier.is_some(), "the curve is not in the certificate");
     ensure!(certificate.hashes.adapter.contains_key("adapter_model.safetensors"), "no weights are certified");
     for (name, stated) in &certificate.hashes.adapter {
         let content = files.get(name).with_context(|| format!("the archive lacks {name}"))?;

@@ -1,0 +1,141 @@
+//! One step's batch and release: the part of training that the privacy guarantee is about.
+//!
+//! A step draws a batch, adds the batch's per-record gradients to an accumulator in the batch's order, and hands what
+//! the accumulator releases to the optimiser. Everything a record can influence passes through that one vector, so whoever
+//! replaces the mechanism replaces the guarantee, and nothing else changes. Training has two, and
+//! [`of`] picks by the configuration; the privacy audit puts broken ones in their place to see whether it notices.
+
+// Public for the audit alone: without its feature nothing outside of the crate can name these.
+#![cfg_attr(not(feature = "audit"), allow(unreachable_pub))]
+
+use dp::{DpSgdPlan, Purpose, Released, SecretSeed, StepSum};
+use rand::Rng;
+
+use super::Privacy;
+use crate::ops::matrix::add_scaled;
+
+/// How a step's batch is drawn and how its gradients become the vector that leaves the step.
+pub trait StepMechanism: Send + Sync {
+    /// Indices of the records of a step's batch; the same ones whenever the step is run again.
+    fn batch(&self, step: u64) -> Vec<usize>;
+
+    /// An empty sum of gradients of `dimension` values.
+    fn accumulator(&self, dimension: usize) -> Box<dyn Accumulate + '_>;
+}
+
+/// The sum of a batch's gradients before its release.
+pub trait Accumulate: Send {
+    /// Takes in one record's gradient and loss as the engine gave them; limiting their influence is this method's work.
+    fn add(&mut self, gradient: &[f32], loss: f64);
+
+    /// The mean gradient of step `step`, with the noise that belongs to it, and the noisy loss if the plan pays for one: all that the step
+    /// may show of its batch.
+    fn release(self: Box<Self>, step: u64) -> Released;
+}
+
+/// The mechanism that a configuration asks for.
+pub(crate) fn of(privacy: &Privacy, records: usize, seed: SecretSeed) -> Box<dyn StepMechanism> {
+    match privacy {
+        Privacy::DpSgd(plan) => Box::new(PoissonGaussian { plan: plan.clone(), seed }),
+        &Privacy::NonPrivate { batch_size, .. } => Box::new(ShuffledMean { records, batch_size, seed }),
+    }
+}
+
+/// The mechanism of DP-SGD (Abadi et al. 2016, algorithm 1, with Poisson batches), which [`DpSgdPlan`] accounts for.
+#[derive(Debug, Clone)]
+pub struct PoissonGaussian {
+    /// Sampling rate, clipping norm, noise and divisor.
+    pub plan: DpSgdPlan,
+    /// Where the batches and the noise come from.
+    pub seed: SecretSeed,
+}
+
+impl StepMechanism for PoissonGaussian {
+    fn batch(&self, step: u64) -> Vec<usize> {
+        self.plan.batch(&self.seed, step)
+    }
+
+    fn accumulator(&self, dimension: usize) -> Box<dyn Accumulate + '_> {
+        Box::new(GaussianSum { seed: &self.seed, sum: self.plan.step(dimension) })
+    }
+}
+
+/// The plan's own sums, with the seed of their noise.
+struct GaussianSum<'a> {
+    seed: &'a SecretSeed,
+    sum: StepSum<'a>,
+}
+
+impl Accumulate for GaussianSum<'_> {
+    fn add(&mut self, gradient: &[f32], loss: f64) {
+        self.sum.add(gradient, loss);
+    }
+
+    fn release(self: Box<Self>, step: u64) -> Released {
+        self.sum.release(self.seed, step)
+    }
+}
+
+/// Training without protection: shuffled batches of a fixed size, no clipping, no noise.
+struct ShuffledMean {
+    records: usize,
+    batch_size: usize,
+    seed: SecretSeed,
+}
+
+impl StepMechanism for ShuffledMean {
+    fn batch(&self, step: u64) -> Vec<usize> {
+        shuffled_batch(&self.seed, self.records, self.batch_size, step)
+    }
+
+    fn accumulator(&self, dimension: usize) -> Box<dyn Accumulate + '_> {
+        Box::new(PlainSum { sum: vec![0.0; dimension], divisor: self.batch_size })
+    }
+}
+
+struct PlainSum {
+    sum: Vec<f32>,
+    divisor: usize,
+}
+
+impl Accumulate for PlainSum {
+    fn add(&mut self, gradient: &[f32], _: f64) {
+        add_scaled(&mut self.sum, 1.0, gradient);
+    }
+
+    fn release(mut self: Box<Self>, _: u64) -> Released {
+        let divisor = self.divisor as f32;
+        self.sum.iter_mut().for_each(|value| *value /= divisor);
+        Released { gradient: self.sum, loss: None }
+    }
+}
+
+/// Positions `step·size ..` of an endless row of shuffles of all records: every record once an epoch.
+fn shuffled_batch(seed: &SecretSeed, records: usize, size: usize, step: u64) -> Vec<usize> {
+    let start = step * size as u64;
+    let mut shuffle: Option<(u64, Vec<usize>)> = None;
+    (start..start + size as u64)
+        .map(|position| {
+            let (epoch, index) = (position / records as u64, (position % records as u64) as usize);
+            if shuffle.as_ref().is_none_or(|(current, _)| *current != epoch) {
+                shuffle = Some((epoch, permutation(seed, records, epoch)));
+            }
+            shuffle.as_ref().map_or(0, |(_, order)| order[index])
+        })
+        .collect()
+}
+
+/// Fisher–Yates with the stream of an epoch.
+fn permutation(seed: &SecretSeed, records: usize, epoch: u64) -> Vec<usize> {
+    let mut rng = seed.stream(Purpose::PoissonSampling, epoch);
+    let mut order: Vec<usize> = (0..records).collect();
+    for last in (1..records).rev() {
+        // The bias of a 64-bit remainder is below 2⁻³², which training without privacy does not notice.
+        order.swap(last, (rng.next_u64() % (last as u64 + 1)) as usize);
+    }
+    order
+}
+
+#[cfg(test)]
+#[path = "mechanism_tests.rs"]
+mod tests;

@@ -1,0 +1,82 @@
+//! A new job's privacy plan, and its charge to the account of its training file.
+//!
+//! The plan is made once, here, from the settings and the number of records, and everything later works with this very plan: the worker, the
+//! certificate, the ledger. So what was charged is what is run.
+
+use crate::ApiState;
+use crate::error::{Answer, Failure};
+use crate::training_file::TrainingFile;
+use dp::accountant::pld;
+use dp::{Budget, DpError, DpSgdPlan, Event, Ledger, LedgerError, default_delta};
+use jobs::LedgerStoreError;
+use protocol::error::ApiError;
+use protocol::hyperparameters::DpLora;
+use protocol::id::{JobId, TenantId};
+use protocol::state::Protection;
+
+/// Plans a job and charges it. After an error nothing is charged, or what is will be given back.
+///
+/// # Errors
+/// 400 when no plan meets the target; 409 when the file's budget does not allow it, with what is left.
+pub(crate) async fn plan_and_charge(
+    state: &ApiState,
+    tenant: &TenantId,
+    job: &JobId,
+    settings: &DpLora,
+    file: &TrainingFile,
+) -> Answer<Protection> {
+    let (wanted, records, unit) = (settings.clone(), file.records, file.unit);
+    // The accountant works for up to a second, which would keep other requests waiting.
+    let planned = tokio::task::spawn_blocking(move || wanted.plan(records, unit)).await;
+    let plan = planned.map_err(|_| ApiError::internal())?.map_err(|error| impossible(&error))?;
+    let (dataset, now) = (file.sha256.clone(), state.clock.now());
+    let known = state.ledgers.reconcile(tenant, &dataset, now).await?;
+    let opening = Budget { epsilon: state.config.dataset_epsilon, delta: default_delta(file.records) };
+    let budget = known.as_ref().map_or(opening, Ledger::budget);
+    match state.ledgers.charge(tenant, &dataset, budget, job, plan.event(), now).await {
+        // Another first job may have opened the ledger meanwhile, with its own budget.
+        Ok(ledger) => Ok(Protection { plan, dataset, budget: ledger.budget() }),
+        Err(LedgerStoreError::Refused(LedgerError::OverBudget { total, spent, limit })) => {
+            let ledger = known.unwrap_or_else(|| Ledger::new(budget));
+            Err(over_budget(&ledger, &plan, total, spent, limit))
+        }
+        Err(LedgerStoreError::Refused(LedgerError::OtherCharge(_))) => {
+            let message = "This `Idempotency-Key` was used for another job. Use a new key for a new job.";
+            Err(ApiError::conflict("idempotency_key_reused", message).into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn impossible(error: &DpError) -> Failure {
+    let text = error.to_string();
+    let (first, rest) = text.split_at(text.chars().next().map_or(0, char::len_utf8));
+    Failure::invalid("invalid_hyperparameter", Some("method"), format!("{}{rest}.", first.to_uppercase()))
+}
+
+fn over_budget(ledger: &Ledger, plan: &DpSgdPlan, total: f64, spent: f64, limit: f64) -> Failure {
+    let left = match affordable(ledger, plan) {
+        Some(epsilon) => format!(
+            "A job with these steps and this batch size may still have an `epsilon` of at most {epsilon}."
+        ),
+        None => "Nothing is left for a job with these steps and this batch size.".to_owned(),
+    };
+    let message = format!(
+        "This training file may spend epsilon = {limit} in all, at delta = {delta:e}. Jobs before have spent {spent:.2}; with this one it would be \
+         {total:.2}. {left} What was released cannot be taken back, so only another text has a budget of its own.",
+        delta = ledger.budget().delta.get(),
+    );
+    ApiError::conflict("privacy_budget_exceeded", message).into()
+}
+
+/// The largest ε, in hundredths, that a job of the same shape can still have; none below a hundredth.
+fn affordable(ledger: &Ledger, plan: &DpSgdPlan) -> Option<f64> {
+    let noise = ledger.affordable_noise(plan.sampling_rate(), plan.steps())?;
+    let event = Event::subsampled_gaussian(noise, plan.sampling_rate(), plan.steps()).ok()?;
+    let epsilon = (pld::epsilon(&[event], plan.delta()) * 100.0).floor() / 100.0;
+    (epsilon >= 0.01).then_some(epsilon)
+}
+
+#[cfg(test)]
+#[path = "protection_tests.rs"]
+mod tests;
