@@ -15,10 +15,32 @@ pub(crate) enum Request {
     Demo(Vec<String>),
     /// Build the page, then run the service with these arguments.
     Serve(Vec<String>),
-    /// Run the benchmarks with these arguments.
-    Bench(Vec<String>),
+    /// Run a benchmark with these arguments.
+    Bench(Bench, Vec<String>),
     /// Run the tests.
     Test(Selection),
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bench {
+    /// Samples per second of private training.
+    Training,
+    /// Gaussian values per second, beside other generators.
+    Noise,
+    /// Time of one accountant query.
+    Accountant,
+    /// The one-run privacy audit.
+    Audit,
+}
+
+impl Bench {
+    const ALL: [(&'static str, Self); 4] = [
+        ("training", Self::Training),
+        ("noise", Self::Noise),
+        ("accountant", Self::Accountant),
+        ("audit", Self::Audit),
+    ];
 }
 
 /// Which stages of `test` run.
@@ -48,10 +70,18 @@ pub(crate) fn parse(words: &[String]) -> Result<Request, String> {
         "build-page" => Ok(Request::BuildPage),
         "demo" => Ok(Request::Demo(rest.to_vec())),
         "serve" => Ok(Request::Serve(rest.to_vec())),
-        "bench" => Ok(Request::Bench(rest.to_vec())),
+        "bench" => bench(rest),
         "test" => selection(rest).map(Request::Test),
         other => Err(format!("there is no command `{other}`; `cargo xtask help` names them")),
     }
+}
+
+fn bench(words: &[String]) -> Result<Request, String> {
+    let known = || Bench::ALL.map(|(name, _)| name).join(", ");
+    let (name, rest) = words.split_first().ok_or_else(|| format!("`bench` needs a name: {}", known()))?;
+    let found = Bench::ALL.into_iter().find(|(known, _)| known == name);
+    let (_, bench) = found.ok_or_else(|| format!("there is no benchmark `{name}`; there are {}", known()))?;
+    Ok(Request::Bench(bench, rest.to_vec()))
 }
 
 fn selection(words: &[String]) -> Result<Selection, String> {

@@ -20,6 +20,7 @@ fn without_words_it_helps() {
 fn arguments_of_the_command_line_pass_through() {
     assert_eq!(parse(&words("serve --port 9000")), Ok(Request::Serve(words("--port 9000"))));
     assert_eq!(parse(&words("demo")), Ok(Request::Demo(vec![])));
+    assert_eq!(parse(&words("bench audit --seeds 2")), Ok(Request::Bench(Bench::Audit, words("--seeds 2"))));
 }
 
 #[test]
@@ -44,6 +45,8 @@ fn mistakes_are_named() {
         ("test --only", "--only needs the name of a stage: fmt"),
         ("test --only speling", "no stage `speling`"),
         ("test fmt", "not `fmt`"),
+        ("bench", "needs a name: training, noise, accountant, audit"),
+        ("bench speed", "no benchmark `speed`"),
     ] {
         let message = parse(&words(text)).expect_err(text);
         assert!(message.contains(part), "{text}: {message}");

@@ -18,7 +18,7 @@ mod stages;
 mod tidy;
 mod tools;
 
-use arguments::Request;
+use arguments::{Bench, Request};
 use process::{Command, Failure};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,7 +28,9 @@ const USAGE: &str = "\
 cargo xtask demo [ARGS]         builds the command line, then runs `dpft demo`
 cargo xtask serve [ARGS]        builds the page and the command line, then runs `dpft serve`
 cargo xtask build-page          builds the page's WASM into web-client/site/pkg
-cargo xtask bench [ARGS]        samples per second of private training; ARGS: MODEL_DIR [max_length] [threads] [batch] [steps]
+cargo xtask bench training [MODEL_DIR [max_length] [threads] [batch] [steps]]
+cargo xtask bench noise | accountant      values per second of the noise; time of one query
+cargo xtask bench audit [black-box] [--seeds N]   a lower bound on what training really spends
 cargo xtask test [--only STAGE]... [--skip STAGE]...
                                 sets up what is missing, then runs every test; `cargo xtask stages` names the stages
 ";
@@ -58,7 +60,7 @@ fn perform(root: &Path, request: Request) -> Result<ExitCode, Failure> {
             page::build(root)?;
             command_line(root, "serve", &rest)?;
         }
-        Request::Bench(rest) => bench(root, &rest)?,
+        Request::Bench(bench, rest) => run_bench(root, bench, &rest)?,
         Request::Test(selection) => return Ok(stages::run(root, &selection)),
     }
     Ok(ExitCode::SUCCESS)
@@ -71,12 +73,20 @@ fn command_line(root: &Path, command: &str, rest: &[String]) -> Result<(), Failu
         .run()
 }
 
-fn bench(root: &Path, rest: &[String]) -> Result<(), Failure> {
+fn run_bench(root: &Path, bench: Bench, rest: &[String]) -> Result<(), Failure> {
     let default = ["models/demo-llama-4m".to_owned()];
-    Command::new(root, "cargo")
-        .args(["run", "--release", "--package", "finetune", "--example", "throughput", "--"])
-        .args(if rest.is_empty() { &default } else { rest })
-        .run()
+    let cargo = Command::new(root, "cargo");
+    match bench {
+        Bench::Training => cargo
+            .args(["run", "--release", "--package", "finetune", "--example", "throughput", "--"])
+            .args(if rest.is_empty() { &default } else { rest }),
+        Bench::Noise => cargo.args(["bench", "--package", "dp", "--bench", "noise", "--"]).args(rest),
+        Bench::Accountant => {
+            cargo.args(["bench", "--package", "dp", "--bench", "accountant", "--"]).args(rest)
+        }
+        Bench::Audit => cargo.args(["run", "--release", "--package", "audit", "--"]).args(rest),
+    }
+    .run()
 }
 
 /// The folder that holds the workspace's Cargo.toml.

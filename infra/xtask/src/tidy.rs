@@ -23,6 +23,7 @@ pub(crate) fn problems(root: &Path) -> Result<Vec<String>, Failure> {
     problems.extend(architecture(&read(&root.join("ARCHITECTURE.md")).unwrap_or_default(), &members));
     problems.extend(cargo_config(&read(&root.join(".cargo/config.toml"))?));
     problems.extend(packages.iter().filter_map(|(folder, _, text)| without_lints(folder, text)));
+    problems.extend(packages.iter().filter_map(|(folder, name, text)| breakable(folder, name, text)));
     problems.extend(glue_version(&packages));
     problems.extend(unpinned(&read(&root.join("infra/aws/requirements.txt"))?));
     Ok(problems)
@@ -92,6 +93,15 @@ fn without_lints(folder: &str, manifest: &str) -> Option<String> {
         .split_once("[lints]")
         .is_some_and(|(_, rest)| rest.trim_start().starts_with("workspace = true"));
     (!inherits).then(|| format!("{folder}/Cargo.toml does not inherit the workspace's lints"))
+}
+
+/// Only the audit may ask for a trainer whose mechanism can be replaced.
+fn breakable(folder: &str, name: &str, manifest: &str) -> Option<String> {
+    let asks = |line: &str| line.starts_with("finetune") && line.contains("\"audit\"");
+    let asked = name != "audit" && manifest.lines().any(asks);
+    asked.then(|| {
+        format!("{folder}/Cargo.toml asks for finetune's feature `audit`, which only infra/audit may")
+    })
 }
 
 /// The page's glue and its module must come from one version of wasm-bindgen.

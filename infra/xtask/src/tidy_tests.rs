@@ -57,6 +57,14 @@ fn a_processor_is_refused_but_may_be_spoken_of() {
 }
 
 #[test]
+fn only_the_audit_may_break_the_trainer() {
+    let manifest = "finetune = { workspace = true, features = [\"audit\"] }\n";
+    assert!(breakable("infra/audit", "audit", manifest).is_none());
+    assert!(breakable("crates/dpft", "dpft", manifest).is_some());
+    assert!(breakable("crates/dpft", "dpft", "finetune.workspace = true\n").is_none());
+}
+
+#[test]
 fn lints_must_be_inherited() {
     assert!(without_lints("crates/dp", "[package]\nname = \"dp\"\n\n[lints]\nworkspace = true\n").is_none());
     assert!(without_lints("crates/dp", "[package]\nname = \"dp\"\n").is_some());

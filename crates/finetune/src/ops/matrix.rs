@@ -98,6 +98,7 @@ pub(crate) fn add_scaled(out: &mut [f32], factor: f32, values: &[f32]) {
 }
 
 /// Sum of squares in f64, so that the norm of a long gradient does not lose small entries.
+#[cfg(test)]
 pub(crate) fn squared_norm(values: &[f32]) -> f64 {
     values.iter().map(|&v| f64::from(v) * f64::from(v)).sum()
 }

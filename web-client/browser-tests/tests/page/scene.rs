@@ -55,7 +55,7 @@ pub(crate) async fn choose(browser: &Browser, name: &str, text: &str) -> anyhow:
 /// Makes training as short as it gets: one pass in a step or two.
 pub(crate) async fn train_briefly(browser: &Browser) -> anyhow::Result<()> {
     let script =
-        "document.getElementById('epochs').value = '0.5'; document.getElementById('batch-size').value = '4';";
+        "document.getElementById('epochs').value = '1'; document.getElementById('batch-size').value = '4';";
     browser.run(script, vec![]).await?;
     Ok(())
 }
