@@ -208,7 +208,7 @@ impl World {
         let key = keys::job_state(&job.tenant, &job.id);
         inner.inner().put(&key, state, PutCondition::IfAbsent).await.unwrap();
         // As the API does; but now and then the creator was so slow that its charge was given up meanwhile.
-        if seed % 4 != 0 {
+        if !seed.is_multiple_of(4) {
             let ledger = dp::Ledger::new(job.protection.budget);
             let ledger = ledger.charge(job.id.as_str(), job.charge(), CREATED).unwrap();
             let (key, ledger) =

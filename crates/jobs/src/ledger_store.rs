@@ -144,19 +144,6 @@ impl LedgerStore {
         self.load(tenant, dataset).await
     }
 
-    /// Takes back the charge of a job that was never stored.
-    ///
-    /// # Errors
-    /// Store errors.
-    pub async fn withdraw(
-        &self,
-        tenant: &TenantId,
-        dataset: &str,
-        job: &JobId,
-    ) -> Result<(), LedgerStoreError> {
-        self.settle_as(tenant, dataset, job.as_str(), Vec::new()).await
-    }
-
     async fn settle_as(
         &self,
         tenant: &TenantId,

@@ -152,15 +152,6 @@ async fn reconciling_settles_ended_jobs_and_gives_up_those_that_never_were() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_job_costs_nothing() {
-    let world = World::new();
-    let job = queued(1);
-    world.charge(&job).await.unwrap();
-    world.ledgers.withdraw(&job.tenant, &job.protection.dataset, &job.id).await.unwrap();
-    assert_eq!(world.ledger().await.spent(), 0.0);
-}
-
-#[tokio::test]
 async fn a_damaged_ledger_is_an_error_and_is_left_as_it_is() {
     let world = World::new();
     let job = queued(1);

@@ -24,7 +24,8 @@ fn an_honest_certificate_has_no_problems() {
 
 #[test]
 fn every_lie_in_a_figure_is_found() {
-    let lies: [(&str, fn(&mut Certificate)); 14] = [
+    type Lie = (&'static str, fn(&mut Certificate));
+    let lies: [Lie; 14] = [
         ("a smaller epsilon", |c| c.training.epsilon *= 0.999),
         ("more steps", |c| c.training.steps += 1),
         ("a larger batch", |c| c.training.expected_batch_size *= 2),

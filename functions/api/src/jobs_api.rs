@@ -2,7 +2,7 @@
 //!
 //! A job's privacy plan is made here, once, and charged to its file's account before the job exists: see [`crate::protection`].
 //!
-//! Invariant: a new job whose message could not be sent is removed again, and a repeated request with the same `Idempotency-Key` sends it again, so
+//! Invariant: a new job whose message could not be sent is removed again, and its charge given back, and a repeated request with the same `Idempotency-Key` sends it again, so
 //! that no job waits for a message that never comes.
 
 use crate::auth::Tenant;
@@ -112,11 +112,23 @@ async fn new_job(
 async fn first_message(state: &ApiState, job: &JobState) -> Answer<()> {
     let sent = send(state, job).await;
     if sent.is_err() {
-        // Should the message have been taken after all, its worker finds no job and drops it.
-        state.store.delete(&job_state(&job.tenant, &job.id)).await?;
-        state.ledgers.withdraw(&job.tenant, &job.protection.dataset, &job.id).await?;
+        take_back(state, job).await?;
     }
     sent
+}
+
+/// Removes a job that its owner was never told of. The message may have been taken after all, and a worker be at it: cancelling under
+/// compare-and-swap stops that worker for good, and the final state says what it released by then, if anything.
+async fn take_back(state: &ApiState, job: &JobState) -> Answer<()> {
+    let now = state.clock.now();
+    let cancel = |job: &JobState| transition(job, Change::Cancel, now);
+    let cancelled = state.jobs.update(&job.tenant, &job.id, cancel).await?.value;
+    state.ledgers.settle(&cancelled).await?;
+    if cancelled.lease.epoch == 0 {
+        // Should the message come late, its worker finds no job and drops it.
+        state.store.delete(&job_state(&job.tenant, &job.id)).await?;
+    }
+    Ok(())
 }
 
 /// The job that an earlier request with the same `Idempotency-Key` made. That request may have ended before it sent the message, so it is sent

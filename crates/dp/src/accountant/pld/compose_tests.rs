@@ -73,7 +73,7 @@ fn different_releases_compose_in_any_order() {
     }
     // Tilted masses add up to 1, and the bound on the rounding to little.
     let total: f64 = ab.masses.iter().sum();
-    assert!(total >= 1.0 && total < 1.0 + 1e-9, "{total}");
+    assert!((1.0..1.0 + 1e-9).contains(&total), "{total}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ const LOWEST_WINDOW: f64 = -1000.0;
 /// What raising the least losses to a common floor may add to the tilted mass.
 const LN_RAISED: f64 = -25.0;
 /// Shares of the best tilt that are tried for a narrower window.
-const TILT_SHARES: [f64; 2] = [0.8, 0.6];
+const TILT_SHARES: [f64; 3] = [0.9, 0.8, 0.6];
 /// By how much, over the number of releases, the rounding of the transform may grow beside δ: its bound then stays near 10⁻⁴ of it.
 const AFFORDABLE_SHORTFALL: f64 = 1e6;
 /// Beyond e^8 nothing is won.
@@ -30,6 +30,8 @@ const LINES: std::ops::RangeInclusive<u32> = 12..=20;
 const MAX_LINES_OF_RELEASE: f64 = (1 << 18) as f64;
 /// The grid is chosen to cost ε at most this, by estimate; a part of [`DISCRETISATION_ERROR`](super::DISCRETISATION_ERROR).
 const GRID_TOLERANCE: f64 = 2.5e-4;
+/// How much coarser the first grid may be: eight times fewer lines.
+const FIRST_LOOK: f64 = 64.0;
 /// An ε as small as this needs no further digit.
 pub(super) const LEAST_TOLERANCE: f64 = 1e-8;
 /// Relative error of a mass by quadrature and rounding, at most; each release contributes it once.
@@ -69,8 +71,9 @@ impl Direction {
         if bound <= known {
             return bound;
         }
-        // A variance v moves ε by v/2 times the hazard of the loss at ε, which is about 1 + θ.
-        let (mut guess, mut variance) = (bound, 2.0 * GRID_TOLERANCE * bound / (1.0 + tilt));
+        // A variance v moves ε by v/2 times the hazard of the loss at ε, which is about 1 + θ. The first grid is coarse: it
+        // finds about where ε is, far below the bound at times, and with it the tilt and the step to compute it with.
+        let (mut guess, mut variance) = (bound, FIRST_LOOK * 2.0 * GRID_TOLERANCE * bound / (1.0 + tilt));
         let mut ln_below = LN_BELOW_WINDOW;
         loop {
             let (composition, added) = self.compose(&self.window(tilt, guess, ln_below), variance);
@@ -88,7 +91,6 @@ impl Direction {
                 ln_below *= 4.0;
                 continue;
             }
-            // Both guesses, ε and the hazard, can have been far off; then the grid has to be finer.
             let (hazard, tolerance) =
                 (found.hazard.max(1.0 + tilt), (GRID_TOLERANCE * epsilon).max(LEAST_TOLERANCE));
             if added > variance || added * hazard / 2.0 <= 2.0 * tolerance {

@@ -276,24 +276,3 @@ fn regression_rare_large_losses_do_not_hold_the_tilt_down() {
     let found = epsilon(&[steps(1.0, 1e-4, 100_000_000)], delta_of(1e-5));
     assert!((found / 6.01 - 1.0).abs() < 2e-3, "{found}");
 }
-#[test]
-#[ignore = "prints timings"]
-fn explore() {
-    for run in goldens().steps {
-        #[allow(clippy::disallowed_methods)]
-        let start = std::time::Instant::now();
-        let eps = run.epsilon();
-        let t1 = start.elapsed();
-        println!(
-            "{} {} {} {:e}: {eps:.6} exact {:?} {:+.2e} peer {:+.2e} {:.1} ms",
-            run.0,
-            run.1,
-            run.2,
-            run.3,
-            run.7,
-            eps / run.7.unwrap_or(run.5) - 1.0,
-            eps / run.5 - 1.0,
-            t1.as_secs_f64() * 1e3
-        );
-    }
-}
