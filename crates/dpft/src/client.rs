@@ -1,12 +1,12 @@
 //! A client of the HTTP API, as small as the commands need.
 
+use crate::files::sha256;
 use anyhow::{Context as _, bail};
 use protocol::api::{
     CreateFile, CreateJob, DatasetObject, FileObject, FileTicket, JobObject, PURPOSE_FINE_TUNE, PresignedPut,
 };
 use protocol::error::ErrorBody;
 use serde::{Serialize, de::DeserializeOwned};
-use sha2::{Digest, Sha256};
 
 /// A running service and a key to it.
 pub(crate) struct Client {
@@ -31,7 +31,7 @@ impl Client {
         let request = CreateFile {
             filename: filename.to_owned(),
             bytes: bytes.len() as u64,
-            sha256: hex::encode(Sha256::digest(bytes)),
+            sha256: sha256(bytes),
             purpose: PURPOSE_FINE_TUNE.into(),
         };
         let ticket: FileTicket = self.post("files", &request)?;

@@ -1,6 +1,7 @@
-//! Writing results so that a folder is there whole or not at all.
+//! Writing results so that a folder is there whole or not at all; and what files are known by, their hash.
 
 use anyhow::{Context as _, bail};
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// Writes `files` as the folder `out`: into a sibling first, renamed at the end, so that a crash leaves no half-written folder behind.
@@ -18,6 +19,11 @@ pub(crate) fn write_folder(out: &Path, files: &[(String, Vec<u8>)]) -> anyhow::R
         std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
     }
     std::fs::rename(&staging, out).with_context(|| format!("cannot create {}", out.display()))
+}
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// Writes one file through a sibling.

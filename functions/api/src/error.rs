@@ -17,10 +17,23 @@ pub(crate) type Answer<T> = Result<T, Failure>;
 /// OpenAI's clients ask this header whether to send a request again; a conflict here does not pass by waiting.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
+/// `reason` with a capital letter and a full stop.
+pub(crate) fn sentence(reason: &str) -> String {
+    let mut letters = reason.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
+}
+
 impl Failure {
     /// 400 with a stable `code`; see [`ApiError::invalid`].
     pub fn invalid(code: &'static str, param: Option<&'static str>, message: impl Into<String>) -> Self {
         Self(ApiError::invalid(code, param, message))
+    }
+
+    /// 409: the `Idempotency-Key` belongs to another job.
+    pub(crate) fn key_reused() -> Self {
+        let message = "This `Idempotency-Key` was used for another job. Use a new key for a new job.";
+        Self(ApiError::conflict("idempotency_key_reused", message))
     }
 
     /// 404, the same whether the object is another's or nobody's.

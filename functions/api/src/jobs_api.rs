@@ -137,8 +137,7 @@ async fn repeated(state: &ApiState, job: JobState, wanted: &JobSpec) -> Answer<J
     // Through JSON, as the stored one went: a number may change in its last digit on the way.
     let wanted: JobSpec = serde_json::from_slice(&serde_json::to_vec(wanted)?)?;
     if job.spec != wanted {
-        let message = "This `Idempotency-Key` was used for another job. Use a new key for a new job.";
-        return Err(ApiError::conflict("idempotency_key_reused", message).into());
+        return Err(Failure::key_reused());
     }
     if job.status == Status::Queued {
         send(state, &job).await?;

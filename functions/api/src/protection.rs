@@ -4,7 +4,7 @@
 //! certificate, the ledger. So what was charged is what is run.
 
 use crate::ApiState;
-use crate::error::{Answer, Failure};
+use crate::error::{Answer, Failure, sentence};
 use crate::training_file::TrainingFile;
 use dp::accountant::pld;
 use dp::{Budget, DpError, DpSgdPlan, Event, Ledger, LedgerError, default_delta};
@@ -32,26 +32,20 @@ pub(crate) async fn plan_and_charge(
     let (dataset, now) = (file.sha256.clone(), state.clock.now());
     let known = state.ledgers.reconcile(tenant, &dataset, now).await?;
     let opening = Budget { epsilon: state.config.dataset_epsilon, delta: default_delta(file.records) };
-    let budget = known.as_ref().map_or(opening, Ledger::budget);
-    match state.ledgers.charge(tenant, &dataset, budget, job, plan.event(), now).await {
-        // Another first job may have opened the ledger meanwhile, with its own budget.
+    match state.ledgers.charge(tenant, &dataset, opening, job, plan.event(), now).await {
+        // An earlier job, or a rival first one, may have opened the ledger with another budget, which it keeps.
         Ok(ledger) => Ok(Protection { plan, dataset, budget: ledger.budget() }),
         Err(LedgerStoreError::Refused(LedgerError::OverBudget { total, spent, limit })) => {
-            let ledger = known.unwrap_or_else(|| Ledger::new(budget));
+            let ledger = known.unwrap_or_else(|| Ledger::new(opening));
             Err(over_budget(&ledger, &plan, total, spent, limit))
         }
-        Err(LedgerStoreError::Refused(LedgerError::OtherCharge(_))) => {
-            let message = "This `Idempotency-Key` was used for another job. Use a new key for a new job.";
-            Err(ApiError::conflict("idempotency_key_reused", message).into())
-        }
+        Err(LedgerStoreError::Refused(LedgerError::OtherCharge(_))) => Err(Failure::key_reused()),
         Err(error) => Err(error.into()),
     }
 }
 
 fn impossible(error: &DpError) -> Failure {
-    let text = error.to_string();
-    let (first, rest) = text.split_at(text.chars().next().map_or(0, char::len_utf8));
-    Failure::invalid("invalid_hyperparameter", Some("method"), format!("{}{rest}.", first.to_uppercase()))
+    Failure::invalid("invalid_hyperparameter", Some("method"), sentence(&error.to_string()))
 }
 
 fn over_budget(ledger: &Ledger, plan: &DpSgdPlan, total: f64, spent: f64, limit: f64) -> Failure {

@@ -3,7 +3,7 @@
 //! A file that cannot work is refused when its job is created, not minutes later in a worker.
 
 use crate::ApiState;
-use crate::error::{Answer, Failure};
+use crate::error::{Answer, Failure, sentence};
 use crate::file_store::FileStore;
 use crate::models::TOKENIZER;
 use dp::PrivacyUnit;
@@ -91,13 +91,6 @@ fn check_text(content: &[u8], settings: &DpLora) -> Result<(usize, PrivacyUnit),
     let (text, unit) = (decode(content)?, settings.privacy_unit);
     let count = records(text, unit).try_fold(0, |count, record| record.map(|_| count + 1))?;
     Ok((count, unit))
-}
-
-/// `reason` with a capital letter and a full stop.
-fn sentence(reason: &str) -> String {
-    let mut letters = reason.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use crate::args::FinetuneArgs;
 use crate::commands::perturb::model_name;
-use crate::{edge, files, show};
+use crate::files::{self, sha256};
+use crate::{edge, show};
 use ::perturb::{Manifest, Tokenizer};
 use anyhow::Context as _;
 use dp::SecretSeed;
@@ -11,7 +12,6 @@ use finetune_function::adapter_folder::{self, Provenance};
 use finetune_function::config::{max_length, training_config};
 use protocol::hyperparameters::{DpLora, DpLoraRequest};
 use protocol::signature::CertificateKey;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -138,10 +138,6 @@ fn model_hashes(folder: &ModelFiles) -> BTreeMap<String, String> {
     ];
     let named = named.into_iter().map(|(name, bytes)| (name.to_owned(), sha256(bytes)));
     named.chain(folder.weights.iter().map(|(name, bytes)| (name.clone(), sha256(bytes)))).collect()
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
 }
 
 fn train(trainer: &mut Trainer) -> anyhow::Result<()> {

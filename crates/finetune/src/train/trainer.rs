@@ -49,8 +49,9 @@ impl Trainer {
         seed: SecretSeed,
     ) -> Result<Self, TrainError> {
         let layout = check(&model, &records, &config)?;
+        let identity = Identity::new(model.sha256(), &records, &config, &seed);
         let parameters = layout.initialise(&mut seed.stream(Purpose::AdapterInit, 0));
-        Self::assemble(model, records, config, seed, layout, AdamW::new(parameters))
+        Self::on_candle(model, records, config, seed, layout, AdamW::new(parameters), identity)
     }
 
     /// Continues the run of `checkpoint`, bit for bit as if it had never stopped (on the same kind of processor: the
@@ -71,33 +72,36 @@ impl Trainer {
         if state.steps > config.privacy.steps() {
             return Err(TrainError::CorruptCheckpoint("it is beyond the last step".into()));
         }
-        Self::assemble(model, records, config, seed, layout, state)
+        Self::on_candle(model, records, config, seed, layout, state, identity)
     }
 
-    fn assemble(
+    fn on_candle(
         model: Arc<BaseModel>,
         records: Records,
         config: TrainingConfig,
         seed: SecretSeed,
         layout: LoraLayout,
         state: AdamW,
+        identity: Identity,
     ) -> Result<Self, TrainError> {
-        let identity = Identity::new(model.sha256(), &records, &config, &seed);
         let scaling = config.lora.scaling();
-        let mut engine = Box::new(CandleEngine::new(model, layout.clone(), scaling, config.max_length)?);
-        engine.set_parameters(&state.parameters)?;
+        let engine = Box::new(CandleEngine::new(model, layout.clone(), scaling, config.max_length)?);
         let mechanism = mechanism::of(&config.privacy, records.len(), seed);
-        Ok(Self {
-            records,
-            config,
-            mechanism,
-            layout,
-            engine,
-            state,
-            identity,
-            last_loss: None,
-            released_loss: None,
-        })
+        Self::assemble(engine, mechanism, records, config, layout, state, identity)
+    }
+
+    fn assemble(
+        mut engine: Box<dyn GradientEngine>,
+        mechanism: Box<dyn StepMechanism>,
+        records: Records,
+        config: TrainingConfig,
+        layout: LoraLayout,
+        state: AdamW,
+        identity: Identity,
+    ) -> Result<Self, TrainError> {
+        engine.set_parameters(&state.parameters)?;
+        let (last_loss, released_loss) = (None, None);
+        Ok(Self { records, config, mechanism, layout, engine, state, identity, last_loss, released_loss })
     }
 
     /// A run of the privacy audit: gradients of `dimension` values from any engine, steps by any mechanism.
@@ -108,7 +112,7 @@ impl Trainer {
     /// [`TrainError`] says which setting or part of the plan does not fit.
     #[cfg(feature = "audit")]
     pub fn with_engine(
-        mut engine: Box<dyn GradientEngine>,
+        engine: Box<dyn GradientEngine>,
         dimension: usize,
         records: Records,
         config: TrainingConfig,
@@ -125,19 +129,8 @@ impl Trainer {
         let place = (0, crate::TargetModule::QProj, (dimension - 1, 1));
         let layout = LoraLayout::from_places(1, [place]);
         let state = AdamW::new(vec![0.0; dimension]);
-        engine.set_parameters(&state.parameters)?;
         let identity = Identity::new("no model".to_owned(), &records, &config, seed);
-        Ok(Self {
-            records,
-            config,
-            mechanism,
-            layout,
-            engine,
-            state,
-            identity,
-            last_loss: None,
-            released_loss: None,
-        })
+        Self::assemble(engine, mechanism, records, config, layout, state, identity)
     }
 
     /// Makes one step. After an error the run stands where it stood before, and the step may be tried again.
