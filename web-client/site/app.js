@@ -1,6 +1,7 @@
 // The page: ties the steps together. Each step lives in its own module; this one only says what follows what.
 
 import { Api, ApiProblem, readApiBase } from "./api.js";
+import { offerAttack } from "./attack.js";
 import { byId, showError } from "./dom.js";
 import { showHistory } from "./history.js";
 import { JobView } from "./job.js";
@@ -8,17 +9,22 @@ import { askForKey, forgetKey, knownKey } from "./key.js";
 import { ModelChoice } from "./models.js";
 import { showPreview } from "./preview.js";
 import { textDial, trainingDial } from "./privacy.js";
+import { Scrambling } from "./scrambling.js";
 import { send } from "./send.js";
 import { TextFile } from "./textfile.js";
 
 const api = await connect();
-const models = new ModelChoice(api, modelChanged);
+const models = new ModelChoice(api, () => scrambling.wholeWords, modelChanged);
 const perturber = () => models.perturber;
-const text = textDial(perturber, () => void preview());
+/** @type {Scrambling} */
+const scrambling = new Scrambling(() => models.again(), settingChanged);
+const text = textDial(perturber, () => scrambling, () => void preview());
 const training = trainingDial(perturber);
-const file = new TextFile(perturber, textChanged);
+const file = new TextFile(perturber, () => scrambling.noun, textChanged);
 const jobView = new JobView(api, () => void refreshHistory());
 
+offerAttack(api, () => models.perturber && models.model && file.summary
+  ? { model: models.model, perturber: models.perturber, setting: scrambling.setting(text.epsilon), noun: scrambling.noun } : undefined);
 byId("send").onclick = () => void start();
 byId("forget-key").onclick = () => {
   forgetKey();
@@ -52,16 +58,20 @@ function modelChanged() {
   void file.check();
 }
 
-function textChanged() {
-  byId("preview-section").hidden = !file.summary;
+function settingChanged() {
   void text.refresh();
   void preview();
+}
+
+function textChanged() {
+  byId("preview-section").hidden = !file.summary;
+  settingChanged();
 }
 
 async function preview() {
   if (!file.summary || !models.perturber) return;
   try {
-    showPreview(await models.perturber.preview(text.epsilon));
+    showPreview(await models.perturber.preview(scrambling.setting(text.epsilon)), scrambling.noun);
   } catch (problem) {
     showError("send-error", problem);
   }
@@ -72,7 +82,7 @@ async function start() {
   const job = await send(api, {
     model: models.model,
     perturber: models.perturber,
-    epsilon: text.epsilon,
+    setting: scrambling.setting(text.epsilon),
     trainingEpsilon: training.epsilon,
     unit: file.unit,
     epochs: byId("epochs", HTMLInputElement).valueAsNumber,

@@ -12,10 +12,17 @@ export class ModelChoice {
   /** @type {string | undefined} */
   model;
 
-  /** @param {Api} api @param {() => void} onChange called when a model went away and when one is ready */
-  constructor(api, onChange) {
+  /** @param {Api} api @param {() => boolean} wholeWords @param {() => void} onChange called when a model went away and when one is ready */
+  constructor(api, wholeWords, onChange) {
     this.api = api;
+    this.wholeWords = wholeWords;
     this.onChange = onChange;
+  }
+
+  /** Takes the chosen model anew: for whole words in place of pieces, or back. */
+  again() {
+    const chosen = byId("model-choices").querySelector(":checked")?.getAttribute("value");
+    if (chosen) void this.choose(chosen);
   }
 
   /** Shows the models and takes the first. */
@@ -44,15 +51,19 @@ export class ModelChoice {
     this.onChange();
     former?.close();
     const perturber = new Perturber();
-    const isCurrent = () => byId("model-choices").querySelector(":checked")?.getAttribute("value") === id;
+    const words = this.wholeWords();
+    const isCurrent = () => words === this.wholeWords() && byId("model-choices").querySelector(":checked")?.getAttribute("value") === id;
+    const what = words ? "a list of English words" : "this model’s word pieces";
     showError("model-error");
     try {
-      byId("model-status").textContent = "Getting this model’s word pieces …";
-      const { files = {} } = await this.api.get(`/models/${encodeURIComponent(id)}`);
-      const { vocabulary } = await perturber.load(id, files, (done, total) => isCurrent() && showLoading(done, total));
+      byId("model-status").textContent = `Getting ${what} …`;
+      const onProgress = (/** @type {number} */ done, /** @type {number} */ total) => isCurrent() && showLoading(what, done, total);
+      const vocabulary = await this.#load(perturber, id, words, onProgress);
       if (!isCurrent()) return perturber.close();
       Object.assign(this, { perturber, model: id });
-      byId("model-status").textContent = `Ready. This model knows ${format.count(vocabulary)} word pieces: whole short words, or parts of longer ones.`;
+      byId("model-status").textContent = words
+        ? `Ready. The list has ${format.count(vocabulary)} English words; any other word is scrambled as “unknown”.`
+        : `Ready. This model knows ${format.count(vocabulary)} word pieces: whole short words, or parts of longer ones.`;
       this.onChange();
     } catch (problem) {
       perturber.close();
@@ -61,9 +72,16 @@ export class ModelChoice {
       showError("model-error", problem);
     }
   }
+
+  /** @param {Perturber} perturber @param {string} id @param {boolean} words @param {import("./perturber.js").OnProgress} onProgress */
+  async #load(perturber, id, words, onProgress) {
+    if (words) return (await perturber.loadWords(id, onProgress)).vocabulary;
+    const { files = {} } = await this.api.get(`/models/${encodeURIComponent(id)}`);
+    return (await perturber.load(id, files, onProgress)).vocabulary;
+  }
 }
 
-/** @param {number} done @param {number} total */
-function showLoading(done, total) {
-  byId("model-status").textContent = `Getting this model’s word pieces: ${format.size(done)} of ${format.size(total)}.`;
+/** @param {string} what @param {number} done @param {number} total */
+function showLoading(what, done, total) {
+  byId("model-status").textContent = `Getting ${what}: ${format.size(done)} of ${format.size(total)}.`;
 }

@@ -5,15 +5,15 @@ import * as format from "./format.js";
 
 /** @typedef {import("./perturber.js").PreviewRecord} PreviewRecord */
 
-/** @param {PreviewRecord[]} records */
-export function showPreview(records) {
+/** @param {PreviewRecord[]} records @param {string} noun what one piece is called */
+export function showPreview(records, noun) {
   const heads = make("div", { class: "heads", role: "row" },
     make("div", { role: "columnheader" }, "Your text (stays here)"), make("div", { role: "columnheader" }, "What would be sent"));
   byId("preview").replaceChildren(heads, ...records.map(row));
   const pieces = records.flatMap((record) => record.pieces);
   const swapped = pieces.filter((piece) => piece.swapped).length;
   byId("preview-sum").textContent = pieces.length === 0 ? "" :
-    `Here ${format.count(swapped)} of ${format.plural(pieces.length, "word piece")} were swapped. This is an example: the dice are rolled anew when you send.`;
+    `Here ${format.count(swapped)} of ${format.plural(pieces.length, noun)} were swapped. This is an example: the dice are rolled anew when you send.`;
 }
 
 /** @param {PreviewRecord} record */

@@ -19,13 +19,14 @@ const TRAINING_LEVELS = [
 ];
 
 /**
- * @param {() => Perturber | undefined} perturber the worker of the chosen model
+ * @param {() => Perturber | undefined} perturber the workers of the chosen model
+ * @param {() => import("./scrambling.js").Scrambling} scrambling
  * @param {() => void} onChange
  */
-export function textDial(perturber, onChange) {
+export function textDial(perturber, scrambling, onChange) {
   const consequences = async (/** @type {number} */ epsilon) => {
-    const worker = perturber();
-    return worker ? textConsequences(await worker.numbers(epsilon)) : [];
+    const workers = perturber();
+    return workers ? textConsequences(await workers.numbers(scrambling().setting(epsilon)), scrambling().noun) : [];
   };
   return new Dial(byId("text-dial"), { levels: TEXT_LEVELS, min: 1, max: 14, step: 0.5, initial: 8, consequences, onChange });
 }
@@ -40,16 +41,31 @@ export function trainingDial(perturber) {
   return new Dial(byId("training-dial"), { levels: TRAINING_LEVELS, min: 0.5, max: 10, step: 0.5, initial: 4, consequences, onChange });
 }
 
-/** @param {{epsilon: number, kept: number, near: number, far: number, bestGuess: number, odds: number, worstRecord: number}} n */
-function textConsequences(n) {
-  const related = n.near > 0 ? ` ${whole(n.near)} become a related piece` : "";
-  const sentences = [
-    `Of 100 word pieces, about ${whole(n.kept)} stay as they are,${related} and ${whole(n.far)} become any piece at all.`,
-    `Someone who sees one scrambled piece and knows nothing else about it guesses the original right ${format.percent(n.bestGuess)} of the time.`,
-    `Someone who already suspects a certain piece can become at most ${format.timesAtMost(n.odds)} surer of it (in betting odds; this is e to the power ε).`,
-  ];
+/**
+ * @param {{epsilon: number, delta: number | null, classicalEpsilon: number | null, kept: number, measured: boolean, near: number, far: number,
+ *   bestGuess: number | null, originals: number | null, outputs: number | null, odds: number, worstRecord: number, document: number}} n
+ * @param {string} noun
+ */
+function textConsequences(n, noun) {
+  const related = n.near > 0 ? ` ${whole(n.near)} become a related one` : "";
+  const how = n.measured ? " (tried on your text)" : "";
+  const sentences = [`Of 100 ${noun}s, about ${whole(n.kept)} stay as they are${how},${related} and ${whole(n.far)} become ${n.measured ? "another" : "any at all"}.`];
+  if (n.bestGuess !== null) {
+    sentences.push(`Someone who sees one scrambled ${noun} and knows nothing else about it guesses the original right ${format.percent(n.bestGuess)} of the time.`);
+  }
+  if (n.originals !== null) sentences.push(`They are as unsure as if they had to choose among ${format.count(Math.max(1, Math.round(n.originals)))} equally likely ${noun}s.`);
+  if (n.outputs !== null) sentences.push(`Scrambled a hundred times, one ${noun} becomes about ${format.count(Math.round(n.outputs))} different ones.`);
+  const chance = n.delta === null ? "" : ", but for a chance of 1 in 100,000";
+  if (n.epsilon < 50) {
+    sentences.push(`Someone who already suspects a certain ${noun} can become at most ${format.timesAtMost(n.odds)} surer of it (in betting odds; this is e to the power ε)${chance}.`);
+  } else {
+    sentences.push(`The guarantee for the worst case is ε = ${format.atMost(n.epsilon)} for each ${noun}${chance}. That limits nearly nothing: what protects here is the noise itself, not the guarantee.`);
+  }
+  if (n.classicalEpsilon !== null) {
+    sentences.push(`The formula of the original service would have said ε = ${n.classicalEpsilon.toFixed(1)}. It holds for ε up to 1 only, so do not rely on it.`);
+  }
   if (n.worstRecord > 0) {
-    sentences.push(`Over your longest line or paragraph this adds up to ε = ${format.epsilon(n.worstRecord)}. That is far too much to hide it as a whole: this layer hides words, the next layer hides lines.`);
+    sentences.push(`Over your longest line or paragraph this adds up to ε = ${format.atMost(n.worstRecord)}, over your whole text to ${format.atMost(n.document)}. That is far too much to hide it as a whole: this layer hides words, the next layer hides lines.`);
   }
   return sentences;
 }

@@ -11,7 +11,7 @@ import { upload } from "./upload.js";
 const NEUTRAL_NAME = "perturbed.dptk";
 
 /**
- * @typedef {{model: string, perturber: Perturber, epsilon: number, trainingEpsilon: number, unit: string,
+ * @typedef {{model: string, perturber: Perturber, setting: import("./perturber.js").Setting, trainingEpsilon: number, unit: string,
  *   epochs: number, batchSize: number, lossCurve: boolean, suffix: string}} Order
  */
 
@@ -50,7 +50,7 @@ export async function send(api, order) {
  * @param {{cancelled: string}} outcome says what cancelling at this moment means
  */
 async function scrambleAndSend(api, order, signal, outcome) {
-  const scrambled = await order.perturber.perturb(order.epsilon, (done, total) => progress("Scrambling on your computer", done / total));
+  const scrambled = await order.perturber.perturb(order.setting, (done, total) => progress("Scrambling on your computer", done / total));
   signal.throwIfAborted();
   progress("Asking for a place to send it", 0);
   const { bytes, sha256 } = scrambled;
@@ -90,5 +90,5 @@ function setBusy(busy) {
   byId("cancel-send").hidden = !busy;
   byId("send-progress").hidden = !busy;
   // Another model, text or setting in the middle would not be the one that was previewed.
-  for (const input of document.querySelectorAll("#work input")) /** @type {HTMLInputElement} */ (input).disabled = busy;
+  for (const input of document.querySelectorAll("#work input, #work select")) /** @type {HTMLInputElement} */ (input).disabled = busy;
 }

@@ -13,8 +13,9 @@ export class TextFile {
   summary;
   #turn = 0;
 
-  /** @param {() => Perturber | undefined} perturber @param {() => void} onChange called when the checked text changed */
-  constructor(perturber, onChange) {
+  /** @param {() => Perturber | undefined} perturber @param {() => string} noun @param {() => void} onChange called when the checked text changed */
+  constructor(perturber, noun, onChange) {
+    this.noun = noun;
     this.perturber = perturber;
     this.onChange = onChange;
     const input = byId("file", HTMLInputElement);
@@ -57,7 +58,7 @@ export class TextFile {
       const summary = await worker.check(this.file, this.unit, (done, total) => turn === this.#turn && this.#showReading(done / total));
       if (turn !== this.#turn) return;
       this.summary = summary;
-      byId("file-status").textContent = describeText(this.file, this.unit, summary);
+      byId("file-status").textContent = describeText(this.file, this.unit, summary, this.noun());
       this.onChange();
     } catch (problem) {
       if (turn !== this.#turn) return;
@@ -77,10 +78,10 @@ function suggestUnit(file) {
 
 const NOUNS = /** @type {Record<string, string>} */ ({ line: "line", paragraph: "paragraph", "json-record": "entry" });
 
-/** @param {File} file @param {string} unit @param {TextSummary} summary */
-function describeText(file, unit, { records, tokens, longest }) {
+/** @param {File} file @param {string} unit @param {TextSummary} summary @param {string} piece what one scrambled thing is called */
+function describeText(file, unit, { records, tokens, longest }, piece) {
   const noun = NOUNS[unit];
-  return `${file.name}: ${format.plural(records, noun)}, ${format.plural(tokens, "word piece")}; the longest ${noun} has ${format.count(longest)}.`;
+  return `${file.name}: ${format.plural(records, noun)}, ${format.plural(tokens, piece)}; the longest ${noun} has ${format.count(longest)}.`;
 }
 
 /** @param {HTMLElement} zone @param {(files: FileList | null) => void} onFiles */

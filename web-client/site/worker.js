@@ -1,5 +1,5 @@
-// Holds the original text and scrambles it with WebAssembly. Only summaries, the preview and the scrambled bytes go back to the page;
-// what this file fetches is the model's files and nothing else.
+// Holds the original text, or a piece of it, and scrambles it with WebAssembly. Only summaries, the preview and the scrambled bytes go
+// back to the page; what this file fetches is public tables and nothing else.
 
 import init, { Session } from "./pkg/web_client.js";
 import { fetchVerified, sha256 } from "./verified.js";
@@ -8,11 +8,15 @@ const ready = init();
 /** @type {Session | undefined} */
 let session;
 let cancelled = false;
-/** How many checks were asked for. */
+/** How many checks, and how many attacks, were asked for. */
 let checks = 0;
+let attacks = 0;
+
+/** @typedef {{url: string, bytes: number, sha256: string}} Verified */
+/** @typedef {{records: number, tokens: number, longest: number}} Counts */
 
 /** @type {Record<string, (details: any, id: number) => unknown>} */
-const calls = { load, check, numbers, trainingNumbers, preview, perturb };
+const calls = { load, loadWords, adopt, split, check, numbers, trainingNumbers, preview, attack, perturb, join };
 
 self.onmessage = async ({ data }) => {
   if (data.call === "cancel") {
@@ -28,36 +32,68 @@ self.onmessage = async ({ data }) => {
   }
 };
 
-/** @param {{model: string, files: Record<string, {url: string, bytes: number, sha256: string}>}} details @param {number} id */
+/** Word pieces of a model. @param {{model: string, files: Record<string, Verified>}} details @param {number} id */
 async function load({ model, files }, id) {
   const wanted = ["tokenizer.json", "neighbours.bin"].filter((name) => files[name]);
   if (!files["tokenizer.json"]) throw new Error("This model cannot be used here: the service has no word pieces for it. Choose another model.");
-  const total = wanted.reduce((sum, name) => sum + files[name].bytes, 0);
-  const done = wanted.map(() => 0);
-  const contents = await Promise.all(wanted.map((name, index) => fetchVerified(files[name], (bytes) => {
-    done[index] = bytes;
-    self.postMessage({ id, progress: { done: done[0] + (done[1] ?? 0), total } });
-  })));
-  session?.free();
-  session = new Session(contents[0], contents[1] ?? new Uint8Array(), model);
-  return { vocabulary: session.vocabulary };
+  const contents = await fetchAll(wanted.map((name) => files[name]), id);
+  return adopt({ model, contents });
 }
 
-/** @param {{file: File, unit: string}} details @param {number} id */
-async function check({ file, unit }, id) {
-  const current = open();
-  const turn = ++checks;
+/** Whole words, with the tables that belong to the page. @param {{model: string}} details @param {number} id */
+async function loadWords({ model }, id) {
+  const folder = new URL("tables/english/", import.meta.url);
+  const answer = await fetch(new URL("index.json", folder));
+  if (!answer.ok) throw new Error("The list of whole words is not on this server. Use word pieces, or tell the person who runs the service.");
+  const index = await answer.json();
+  const files = ["vocabulary.bin", "embedding.bin", "neighbours.bin"].map((name) => ({ ...index[name], url: new URL(name, folder).href }));
+  return adopt({ model, contents: await fetchAll(files, id) });
+}
+
+/** @param {Verified[]} files @param {number} id */
+async function fetchAll(files, id) {
+  const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  const done = files.map(() => 0);
+  return Promise.all(files.map((file, index) => fetchVerified(file, (bytes) => {
+    done[index] = bytes;
+    self.postMessage({ id, progress: { done: done.reduce((sum, part) => sum + part, 0), total } });
+  })));
+}
+
+/** Takes public tables that were verified: here, or by the worker that fetched them. @param {{model: string, contents: Uint8Array[]}} details */
+function adopt({ model, contents }) {
+  session?.free();
+  session = undefined;
+  armed = false;
+  const [first, second = new Uint8Array(), third] = contents;
+  session = third ? Session.ofWords(first, second, third, model) : Session.ofTokens(first, second, model);
+  return { vocabulary: session.vocabulary, contents };
+}
+
+/** Checks a whole file and says where to cut it. @param {{file: File, unit: string, parts: number}} details */
+async function split({ file, unit, parts }) {
   Session.checkSize(file.size);
+  const turn = ++checks;
   const bytes = await readWhole(file);
   if (turn !== checks) throw superseded();
-  let counts = JSON.parse(current.check(bytes, unit));
-  while (counts.done < counts.records) {
-    counts = JSON.parse(current.countChunk());
-    self.postMessage({ id, progress: { done: counts.done, total: counts.records } });
+  return [...Session.split(bytes, unit, parts)];
+}
+
+/** @param {{file: File, start: number, end: number, unit: string}} details @param {number} id */
+async function check({ file, start, end, unit }, id) {
+  const current = open();
+  const turn = ++checks;
+  attacks += 1;
+  const bytes = await readWhole(file.slice(start, end));
+  if (turn !== checks) throw superseded();
+  current.check(bytes, unit);
+  for (;;) {
+    const { done, total, counts } = JSON.parse(current.readChunk());
+    self.postMessage({ id, progress: { done, total } });
+    if (done === total) return counts;
     await otherMessages();
     if (turn !== checks) throw superseded();
   }
-  return counts;
 }
 
 /** A later check took this one's place: its text is the one in the session now. */
@@ -65,7 +101,7 @@ function superseded() {
   return new DOMException("Another text was chosen.", "AbortError");
 }
 
-/** @param {File} file */
+/** @param {Blob} file */
 async function readWhole(file) {
   try {
     return new Uint8Array(await file.arrayBuffer());
@@ -74,26 +110,52 @@ async function readWhole(file) {
   }
 }
 
-/** @param {{epsilon: number}} details */
-function numbers({ epsilon }) {
-  return JSON.parse(open().numbers(epsilon));
+/** @param {{setting: object, counts: Counts}} details */
+function numbers({ setting, counts }) {
+  return JSON.parse(open().numbers(JSON.stringify(setting), JSON.stringify(counts)));
 }
 
-/** @param {{epsilon: number}} details */
-function trainingNumbers({ epsilon }) {
-  return JSON.parse(open().trainingNumbers(epsilon));
+/** @param {{epsilon: number, records: number}} details */
+function trainingNumbers({ epsilon, records }) {
+  return JSON.parse(open().trainingNumbers(epsilon, records));
 }
 
-/** @param {{epsilon: number}} details */
-function preview({ epsilon }) {
-  return JSON.parse(open().preview(epsilon));
+/** @param {{setting: object}} details */
+function preview({ setting }) {
+  return JSON.parse(open().preview(JSON.stringify(setting)));
 }
 
-/** @param {{epsilon: number}} details @param {number} id */
-async function perturb({ epsilon }, id) {
+/** True when the session has a language model to attack with. */
+let armed = false;
+
+/**
+ * Tries to undo the scrambling of a sample, as someone would who sees what is sent.
+ * @param {{setting: object, files: Record<string, Verified>}} details @param {number} id
+ */
+async function attack({ setting, files }, id) {
+  const current = open();
+  const turn = ++attacks;
+  const names = ["config.json", "model.safetensors", "tokenizer.json"];
+  if (!armed && names.every((name) => files[name])) {
+    const [config, weights, tokenizer] = await fetchAll(names.map((name) => files[name]), id);
+    current.takeReader(config, weights, tokenizer);
+    armed = true;
+  }
+  current.beginAttack(JSON.stringify(setting));
+  for (;;) {
+    const progress = JSON.parse(current.attackChunk());
+    self.postMessage({ id, progress });
+    if (progress.done === progress.total) return JSON.parse(current.finishAttack());
+    await otherMessages();
+    if (turn !== attacks) throw superseded();
+  }
+}
+
+/** @param {{setting: object}} details @param {number} id */
+async function perturb({ setting }, id) {
   const current = open();
   cancelled = false;
-  current.begin(epsilon);
+  current.begin(JSON.stringify(setting));
   for (;;) {
     const progress = JSON.parse(current.perturbChunk());
     self.postMessage({ id, progress });
@@ -104,7 +166,21 @@ async function perturb({ epsilon }, id) {
       throw new DOMException("Cancelled.", "AbortError");
     }
   }
-  const bytes = /** @type {Uint8Array<ArrayBuffer>} */ (current.finish());
+  const part = current.finishPart();
+  const finished = { counts: JSON.parse(part.counts), bytes: part.body() };
+  part.free();
+  return finished;
+}
+
+/**
+ * Puts all workers' pieces together.
+ * @param {{setting: object, unit: string, parts: {counts: Counts, bytes: Uint8Array}[]}} details
+ */
+async function join({ setting, unit, parts }) {
+  const bodies = new Uint8Array(await new Blob(parts.map(({ bytes }) => /** @type {Uint8Array<ArrayBuffer>} */ (bytes))).arrayBuffer());
+  const counts = JSON.stringify(parts.map((part) => part.counts));
+  const lengths = Uint32Array.from(parts, (part) => part.bytes.length);
+  const bytes = /** @type {Uint8Array<ArrayBuffer>} */ (open().join(JSON.stringify(setting), unit, counts, bodies, lengths));
   return { bytes, sha256: await sha256(bytes) };
 }
 

@@ -1,25 +1,38 @@
 use super::*;
 use proptest::prelude::*;
 
-fn mechanism(domain: u32, set_size: u32, epsilon: f64) -> SetRandomizedResponse {
-    SetRandomizedResponse::new(domain, set_size, Epsilon::try_from(epsilon).unwrap()).unwrap()
+/// What k-ary randomised response over `words` words means for a text whose longest record has `longest`.
+fn seen(words: u64, epsilon: f64, longest: u64) -> TextConsequences {
+    let vocabulary = perturb::Vocabulary::new((1..words).map(|n| (n.to_string(), 1)), 0).unwrap();
+    let mechanism = perturb::Mechanism::KRr { epsilon: epsilon.try_into().unwrap() };
+    let channel = Channel::new(mechanism, vocabulary.domain().clone(), None).unwrap();
+    let counts = Counts { records: 1, tokens: longest, max_tokens_in_a_record: longest };
+    let mut rng = dp::SecretSeed::from_bytes([1; 32]).stream(dp::Purpose::Perturbation, 0);
+    TextConsequences::new(&channel, counts, &[], &mut rng)
 }
 
 /// hi / lo = e^ε; V = 4, m = 1, ε = ln 3: kept with 3 / 6, any other of three with 1 / 6 each.
 #[test]
 fn a_case_small_enough_for_mental_arithmetic() {
-    let seen = TextConsequences::new(&mechanism(4, 1, 3.0_f64.ln()), 10);
-    let expected =
-        [(seen.kept, 0.5), (seen.near, 0.0), (seen.far, 0.5), (seen.best_guess, 0.5), (seen.odds, 3.0)];
+    let seen = seen(4, 3.0_f64.ln(), 10);
+    let expected = [
+        (seen.kept, 0.5),
+        (seen.near, 0.0),
+        (seen.far, 0.5),
+        (seen.best_guess.unwrap(), 0.5),
+        (seen.odds, 3.0),
+    ];
     for (value, expected) in expected {
         assert!((value - expected).abs() < 1e-9, "{value} should be {expected}");
     }
     assert!((seen.worst_record - 10.0 * 3.0_f64.ln()).abs() < 1e-12);
+    // ½·ln 2 + 3 · ⅙·ln 6 = ln 2√3
+    assert!((seen.originals.unwrap() - 2.0 * 3.0_f64.sqrt()).abs() < 1e-9);
 }
 
 #[test]
 fn without_text_there_is_no_worst_record() {
-    assert_eq!(TextConsequences::new(&mechanism(100, 8, 6.0), 0).worst_record, 0.0);
+    assert_eq!(seen(100, 6.0, 0).worst_record, 0.0);
 }
 
 #[test]
@@ -35,24 +48,27 @@ fn training_accuracy_has_known_values() {
 
 #[test]
 fn the_page_reads_these_names() {
-    let text = serde_json::to_value(TextConsequences::new(&mechanism(100, 8, 6.0), 1)).unwrap();
-    for name in ["epsilon", "kept", "near", "far", "bestGuess", "odds", "worstRecord"] {
+    let text = serde_json::to_value(seen(100, 6.0, 1)).unwrap();
+    for name in
+        ["epsilon", "kept", "near", "far", "bestGuess", "originals", "odds", "worstRecord", "document"]
+    {
         assert!(text[name].is_number(), "{name} is missing");
+    }
+    for name in ["delta", "classicalEpsilon", "outputs", "measured"] {
+        assert!(text.get(name).is_some(), "{name} is missing");
     }
 }
 
 proptest! {
     #[test]
-    fn shares_add_up_and_no_guess_beats_the_odds(
-        domain in 3_u32..60_000, set in 1_u32..64, epsilon in 0.1_f64..14.0
-    ) {
-        prop_assume!(set < domain);
-        let seen = TextConsequences::new(&mechanism(domain, set, epsilon), 7);
+    fn shares_add_up_and_no_guess_beats_the_odds(words in 4_u64..400, epsilon in 0.1_f64..14.0) {
+        let seen = seen(words, epsilon, 7);
         prop_assert!((seen.kept + seen.near + seen.far - 1.0).abs() < 1e-9);
         prop_assert!(seen.near >= 0.0 && seen.far >= 0.0);
         // From a uniform prior the odds 1 : V − 1 may grow by e^ε at most.
-        let bound = epsilon.exp() / (epsilon.exp() + f64::from(domain) - 1.0);
-        prop_assert!(seen.best_guess <= bound * (1.0 + 1e-9));
+        let bound = epsilon.exp() / (epsilon.exp() + words as f64 - 1.0);
+        prop_assert!(seen.best_guess.unwrap() <= bound * (1.0 + 1e-9));
+        prop_assert!(seen.originals.unwrap() >= 1.0 - 1e-9 && seen.originals.unwrap() <= words as f64 * (1.0 + 1e-9));
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub enum WorkbenchError {
     /// Perturbing failed.
     #[error(transparent)]
     Perturb(#[from] PerturbError),
+    /// An attack on the text cannot be tried.
+    #[error(transparent)]
+    Attack(#[from] perturb::attack::AttackError),
     /// A privacy unit that is not known.
     #[error("`{0}` is not a privacy unit: choose line, paragraph or json-record")]
     Unit(String),

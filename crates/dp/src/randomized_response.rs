@@ -114,6 +114,39 @@ impl SetRandomizedResponse {
         self.keep_probability() * f64::from(self.set_size)
     }
 
+    /// How much a response tells of x, in nats, when every item is equally likely and every item is in m sets:
+    /// I(X; Y) = ln V − H(Y | X).
+    ///
+    /// What a reader can learn at all, so the larger the better at one ε; the m of the largest is within one of
+    /// V·(ε·e^ε − e^ε + 1) / (e^ε − 1)² (Wang et al. 2016, arXiv:1607.08025).
+    pub fn mutual_information(&self) -> f64 {
+        let total = self.total_weight() as f64;
+        let part = |weight: u64, items: u32| {
+            let p = weight as f64 / total;
+            f64::from(items) * p * libm::log(p)
+        };
+        libm::log(f64::from(self.domain))
+            + part(self.hi, self.set_size)
+            + part(self.lo, self.domain - self.set_size)
+    }
+
+    /// The set size from 1 to `largest` whose response at `epsilon` tells most: see
+    /// [`mutual_information`](Self::mutual_information). The smallest one of several.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), if not even sets of one item suit.
+    pub fn most_informative(domain: u32, largest: u32, epsilon: Epsilon) -> Result<Self, DpError> {
+        let mut best = Self::new(domain, 1, epsilon)?;
+        // The information rises to one maximum and falls, so the first fall ends the search.
+        for set_size in 2..=largest.min(domain.saturating_sub(1)) {
+            match Self::new(domain, set_size, epsilon) {
+                Ok(next) if next.mutual_information() > best.mutual_information() => best = next,
+                _ => break,
+            }
+        }
+        Ok(best)
+    }
+
     /// Items in the domain, V.
     pub fn domain(&self) -> u32 {
         self.domain

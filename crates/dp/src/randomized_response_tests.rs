@@ -174,3 +174,44 @@ proptest! {
         prop_assert_eq!(actual, complement);
     }
 }
+
+fn information(domain: u32, set_size: u32, epsilon: f64) -> f64 {
+    response(domain, set_size, epsilon).mutual_information()
+}
+
+fn response(domain: u32, set_size: u32, epsilon: f64) -> SetRandomizedResponse {
+    SetRandomizedResponse::new(domain, set_size, epsilon.try_into().unwrap()).unwrap()
+}
+
+#[test]
+fn the_information_is_that_of_the_channel_matrix() {
+    // Sets {x, x + 1, …} on a ring: each item is in m of them.
+    let (domain, set_size) = (11_u32, 3_u32);
+    let response = response(domain, set_size, 1.3);
+    let (hi, lo) = response.weights();
+    let p = |x: u32, y: u32| {
+        let inside = (y + domain - x) % domain < set_size;
+        (if inside { hi } else { lo }) as f64 / response.total_weight() as f64
+    };
+    let uniform = 1.0 / f64::from(domain);
+    let joint = |x, y| uniform * p(x, y) * (p(x, y) / uniform).ln();
+    let sum: f64 = (0..domain).flat_map(|x| (0..domain).map(move |y| (x, y))).map(|(x, y)| joint(x, y)).sum();
+    assert!((response.mutual_information() - sum).abs() < 1e-12);
+}
+
+#[test]
+fn the_most_informative_size_beats_all_others_and_falls_with_epsilon() {
+    let mut sizes = Vec::new();
+    for epsilon in [2.0, 4.0, 6.0, 8.0, 12.0] {
+        let best = SetRandomizedResponse::most_informative(4096, 4095, epsilon.try_into().unwrap()).unwrap();
+        let most = (1..4096).map(|m| information(4096, m, epsilon)).fold(0.0, f64::max);
+        assert_eq!(best.mutual_information(), most, "ε = {epsilon}");
+        let e = f64::exp(epsilon);
+        let published = 4096.0 * (epsilon * e - e + 1.0) / (e - 1.0).powi(2);
+        assert!((f64::from(best.set_size()) - published.max(1.0)).abs() <= 1.0, "{published}");
+        sizes.push(best.set_size());
+    }
+    assert!(sizes.is_sorted_by(|a, b| a >= b) && sizes[0] > 300 && sizes[4] == 1, "{sizes:?}");
+    let bounded = SetRandomizedResponse::most_informative(4096, 16, 4.0.try_into().unwrap()).unwrap();
+    assert_eq!(bounded.set_size(), 16);
+}

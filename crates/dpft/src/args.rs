@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Perturb text from stdin under local differential privacy.
     Perturb(PerturbArgs),
+    /// Learn word vectors from text and write a vocabulary with its tables.
+    Word2vec(Word2vecArgs),
     /// Say what ε a DP-SGD run spends.
     Account(AccountArgs),
     /// Find the noise multiplier, sampling rate or number of steps that meets a target ε.
@@ -100,6 +102,21 @@ pub(crate) enum MechanismName {
     SetRr,
     /// Randomised response over the whole vocabulary.
     KRr,
+    /// The nearer a token's vector, the likelier.
+    Exponential,
+    /// Gaussian noise on the token's vector, then the nearest token.
+    Gaussian,
+    /// Laplace noise on the token's vector, then the nearest token.
+    Laplace,
+}
+
+/// Where vectors are brought before noise is added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RegionName {
+    /// L2 norm at most 1: the least noise for an ε.
+    UnitBall,
+    /// Each coordinate in [−1, 1]: the original service's choice.
+    Box,
 }
 
 /// What `perturb` writes.
@@ -107,9 +124,9 @@ pub(crate) enum MechanismName {
 pub(crate) enum OutputFormat {
     /// The binary file that the service and `finetune` take: manifest and token ids.
     Container,
-    /// The perturbed text, to look at. Training on it would lose the token boundaries.
+    /// The perturbed text, to look at; JSON records keep their shape. Training on it would lose the token boundaries.
     Text,
-    /// One JSON object with the token ids a line.
+    /// One JSON object a line, with the token ids, or the text of perturbed words.
     Jsonl,
 }
 
@@ -129,15 +146,33 @@ pub(crate) struct PerturbArgs {
     /// How to perturb.
     #[arg(long, value_enum, default_value_t = MechanismName::SetRr)]
     pub(crate) mechanism: MechanismName,
-    /// ε per token (pure ε-LDP).
+    /// ε per token: pure ε-LDP, but for gaussian, where it is at `--delta`.
+    #[arg(long, required_unless_present = "sigma")]
+    pub(crate) epsilon: Option<f64>,
+    /// Standard deviation of gaussian's noise on each coordinate, in place of ε.
+    #[arg(long, conflicts_with = "epsilon")]
+    pub(crate) sigma: Option<f64>,
+    /// δ of one token, for gaussian.
+    #[arg(long, default_value_t = 1e-5)]
+    pub(crate) delta: f64,
+    /// Where gaussian and laplace bring vectors before the noise.
+    #[arg(long, value_enum, default_value_t = RegionName::UnitBall)]
+    pub(crate) region: RegionName,
+    /// Size of the neighbour sets of set-rr; default the one that tells a reader most at this ε (mutual information).
     #[arg(long)]
-    pub(crate) epsilon: f64,
-    /// Size of the neighbour sets of set-rr.
-    #[arg(long, default_value_t = 4)]
-    pub(crate) neighbours: u32,
-    /// Model whose tokens are perturbed.
+    pub(crate) neighbours: Option<u32>,
+    /// Model whose tokens are perturbed, and whose guesses `--report` tries.
     #[arg(long, default_value = "models/demo-llama-4m")]
     pub(crate) model: PathBuf,
+    /// Perturb words in place of tokens: folder of a vocabulary with its tables, as `word2vec` writes it (`tables/english` is shipped).
+    #[arg(long)]
+    pub(crate) vocabulary: Option<PathBuf>,
+    /// Say what the setting means for this text, try attacks on it, and write nothing.
+    #[arg(long)]
+    pub(crate) report: bool,
+    /// With `--report`: print JSON.
+    #[arg(long, requires = "report")]
+    pub(crate) json: bool,
     /// What a record is.
     #[arg(long, value_enum, default_value_t = UnitName::Line)]
     pub(crate) unit: UnitName,
@@ -147,6 +182,46 @@ pub(crate) struct PerturbArgs {
     /// Also write the channel manifest here.
     #[arg(long)]
     pub(crate) manifest: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Word2vecArgs {
+    /// Text, plain or gzipped. It must be public: the vocabulary and its vectors tell what it says.
+    #[arg(long)]
+    pub(crate) corpus: PathBuf,
+    /// Folder to write: vocabulary.bin, embedding.bin and neighbours.bin.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Coordinates of a vector.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) dimension: usize,
+    /// Passes over the text.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) epochs: u32,
+    /// Words on each side that a word is learned from, at most.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) window: u32,
+    /// Negative samples of each word.
+    #[arg(long, default_value_t = 8)]
+    pub(crate) negative: u32,
+    /// Rarer words are left out.
+    #[arg(long, default_value_t = 3)]
+    pub(crate) min_count: u64,
+    /// Words that are kept, the most frequent ones.
+    #[arg(long, default_value_t = 100_000)]
+    pub(crate) vocabulary: usize,
+    /// Where vectors are kept while they learn: unit-ball makes vector noise weaker at one ε.
+    #[arg(long, value_enum, default_value_t = RegionName::Box)]
+    pub(crate) region: RegionName,
+    /// Columns of the neighbour table.
+    #[arg(long, default_value_t = 16)]
+    pub(crate) neighbours: u32,
+    /// Threads; default all cores. One thread gives the same vectors every time.
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 /// An accountant that the command line offers.
@@ -203,6 +278,19 @@ pub(crate) struct CalibrateArgs {
     pub(crate) json: bool,
 }
 
+/// How training allows for the channel that perturbed tokens passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CorrectionName {
+    /// Take the perturbed tokens for the owner's.
+    Off,
+    /// Corrected loss, perturbed tokens as context.
+    Received,
+    /// Corrected loss, posterior means as context.
+    PosteriorMean,
+    /// Corrected loss, posterior means by the model's own expectation as context.
+    Denoised,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct FinetuneArgs {
     /// Base model folder.
@@ -253,6 +341,9 @@ pub(crate) struct FinetuneArgs {
     /// File with the key to sign the certificate with, 64 hexadecimal digits; without it the certificate is unsigned.
     #[arg(long)]
     pub(crate) signing_key: Option<PathBuf>,
+    /// How to allow for the channel of perturbed tokens; default what was found best (docs/channel-aware-training.md).
+    #[arg(long, value_enum)]
+    pub(crate) correction: Option<CorrectionName>,
     /// Train without noise or clipping: no privacy at all, for comparison.
     #[arg(long)]
     pub(crate) non_private: bool,

@@ -41,7 +41,9 @@ pub(crate) fn certificate(certificate: &Certificate) -> String {
     );
     let local = certificate.local.as_ref().map_or("text: not perturbed, the service saw it".to_owned(), |l| {
         let (per_token, longest) = (l.epsilon_per_token, l.epsilon_of_longest_record);
-        format!("text: {per_token}-LDP for each token; at most {longest:.0} for the longest record ({} tokens)", l.max_tokens_in_a_record)
+        let (unit, longest_record) = (&l.unit, l.max_tokens_in_a_record);
+        let delta = l.delta.map_or(String::new(), |delta| format!(", at delta {delta:e}"));
+        format!("text: {per_token}-LDP for each {unit}; at most {longest:.0} for the longest record ({longest_record} {unit}s){delta}")
     });
     format!("{local}\n{training}")
 }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use candle_core::Tensor;
+
+use crate::channel::{ChannelCorrection, Context, ContextEmbeddings};
 use crate::lora::{LoraLayout, LoraTensors};
 use crate::model::{BaseModel, ModelError};
 use crate::ops::{self, RopeTable, matrix::add_scaled};
@@ -33,6 +36,15 @@ pub struct CandleEngine {
     scaling: f64,
     table: RopeTable,
     variables: LoraTensors,
+    received: Option<Received>,
+}
+
+/// What an engine for perturbed records has besides.
+struct Received {
+    channel: Arc<ChannelCorrection>,
+    context: ContextEmbeddings,
+    /// The values of the variables, for passes that want no gradient.
+    constants: LoraTensors,
 }
 
 impl CandleEngine {
@@ -48,7 +60,38 @@ impl CandleEngine {
     ) -> Result<Self, ModelError> {
         let table = model.rope_table(max_length);
         let variables = LoraTensors::variables(&layout, scaling, &vec![0.0; layout.parameters()])?;
-        Ok(Self { model, layout, scaling, table, variables })
+        Ok(Self { model, layout, scaling, table, variables, received: None })
+    }
+
+    /// The same engine for records that passed `channel`.
+    ///
+    /// # Errors
+    /// [`ModelError`] if tensors cannot be built.
+    pub fn with_channel(
+        mut self,
+        channel: Arc<ChannelCorrection>,
+        context: Context,
+    ) -> Result<Self, ModelError> {
+        let context = ContextEmbeddings::new(&self.model, &channel, context)?;
+        let zeros = vec![0.0; self.layout.parameters()];
+        let constants = LoraTensors::constants(&self.layout, self.scaling, &zeros)?;
+        self.received = Some(Received { channel, context, constants });
+        Ok(self)
+    }
+
+    /// `weight · Σ loss` of a chunk, a scalar; `None` where nothing is predicted.
+    fn loss(&self, chunk: &[u32], weight: f32) -> Result<Option<Tensor>, ModelError> {
+        let (lora, table) = (Some(&self.variables), &self.table);
+        let Some(Received { channel, context, constants }) = &self.received else {
+            return self.model.weighted_loss(chunk, weight, table, lora);
+        };
+        let [inputs @ .., _] = chunk else { return Ok(None) };
+        if inputs.is_empty() {
+            return Ok(None);
+        }
+        let x = context.embed(&self.model, channel, inputs, table, Some(constants))?;
+        let hidden = self.model.hidden_states_of(x, table, lora, None)?;
+        self.model.head_loss(&hidden, &chunk[1..], weight, &**channel).map(Some)
     }
 
     fn add_chunk_gradient(
@@ -57,8 +100,7 @@ impl CandleEngine {
         weight: f32,
         gradient: &mut [f32],
     ) -> Result<f64, ModelError> {
-        let loss = self.model.weighted_loss(chunk, weight, &self.table, Some(&self.variables))?;
-        let Some(loss) = loss else { return Ok(0.0) };
+        let Some(loss) = self.loss(chunk, weight)? else { return Ok(0.0) };
         let gradients = loss.backward()?;
         for entry in self.layout.entries() {
             // The variables were built from this layout, so each of its entries has its pair.
@@ -80,6 +122,9 @@ fn cut(layer: usize) -> ModelError {
 impl GradientEngine for CandleEngine {
     fn set_parameters(&mut self, parameters: &[f32]) -> Result<(), ModelError> {
         self.variables = LoraTensors::variables(&self.layout, self.scaling, parameters)?;
+        if let Some(received) = &mut self.received {
+            received.constants = LoraTensors::constants(&self.layout, self.scaling, parameters)?;
+        }
         Ok(())
     }
 

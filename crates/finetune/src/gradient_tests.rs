@@ -161,3 +161,89 @@ fn an_adapter_with_zero_b_equals_the_base_bit_for_bit() {
     let changed = LoraTensors::constants(&layout, lora.scaling(), &random(1, flat.len(), 0.1)).unwrap();
     assert_ne!(logits(None), logits(Some(&changed)));
 }
+
+/// The corrected engine with received tokens as context, against the whole matrix over the f64 forward pass.
+#[test]
+fn the_corrected_gradient_equals_finite_differences() {
+    use crate::fixtures::channel::{channel, correction, matrix, mechanism, received_loss};
+    const STEP: f64 = 1e-5;
+    let tiny = TinyModel::new();
+    let (plain, layout, flat) = engine(&tiny, &TargetModule::ALL);
+    let mut engine = plain.with_channel(Arc::new(correction(300, 3.0, 3)), Context::Received).unwrap();
+    engine.set_parameters(&flat).unwrap();
+    let whole = matrix(300, &channel(300, mechanism(3.0, 3)));
+    let records = record();
+    let mut gradient = vec![0.0; layout.parameters()];
+    let found = engine.add_record_gradient(records.get(0), &mut gradient).unwrap();
+    let loss = |values: &[f64]| {
+        let lora = Some(NaiveLora { layout: &layout, scaling: SCALING, values });
+        let naive = Naive { model: &tiny, config: tiny.parsed(), lora };
+        let mut losses = Vec::new();
+        for chunk in records.get(0).chunks() {
+            let logits = naive.logits(&chunk[..chunk.len() - 1]);
+            losses.extend(logits.iter().zip(&chunk[1..]).map(|(row, &y)| received_loss(row, &whole, y)));
+        }
+        losses.iter().sum::<f64>() / losses.len() as f64
+    };
+    let mut values: Vec<f64> = flat.iter().map(|&v| f64::from(v)).collect();
+    let expected = loss(&values);
+    assert!((found - expected).abs() < 1e-5 * expected, "{found} {expected}");
+    let mut largest = 0.0f64;
+    for entry in layout.entries() {
+        for index in [entry.a_offset + 1, entry.b_offset + 1] {
+            let old = values[index];
+            let mut at = |shift: f64| {
+                values[index] = old + shift;
+                loss(&values)
+            };
+            let expected = (at(STEP) - at(-STEP)) / (2.0 * STEP);
+            values[index] = old;
+            let found = f64::from(gradient[index]);
+            assert!((found - expected).abs() < 1e-6, "value {index}: {found} against {expected}");
+            largest = largest.max(expected.abs());
+        }
+    }
+    assert!(largest > 1e-3, "gradients of {largest} are too small to tell mistakes from rounding");
+}
+
+#[test]
+fn a_channel_that_changes_nothing_changes_no_gradient() {
+    use crate::fixtures::channel::correction;
+    let tiny = TinyModel::new();
+    let records = record();
+    let gradient = |channel: Option<(f64, Context)>| {
+        let (mut engine, layout, flat) = engine(&tiny, &TargetModule::ALL);
+        if let Some((epsilon, context)) = channel {
+            engine = engine.with_channel(Arc::new(correction(300, epsilon, 1)), context).unwrap();
+            engine.set_parameters(&flat).unwrap();
+        }
+        let mut gradient = vec![0.0; layout.parameters()];
+        engine.add_record_gradient(records.get(0), &mut gradient).unwrap();
+        gradient
+    };
+    let gap = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let plain = gradient(None);
+    for context in [Context::Received, Context::PosteriorMean, Context::Denoised { passes: 2 }] {
+        assert!(gap(&gradient(Some((30.0, context))), &plain) < 1e-5, "{context:?}");
+        assert!(
+            gap(&gradient(Some((2.0, context))), &plain) > 1e-3,
+            "{context:?}: the control found nothing"
+        );
+    }
+}
+
+#[test]
+fn a_denoised_context_follows_the_parameters() {
+    use crate::fixtures::channel::correction;
+    let (plain, layout, flat) = engine(&TinyModel::new(), &[TargetModule::VProj]);
+    let context = Context::Denoised { passes: 1 };
+    let mut engine = plain.with_channel(Arc::new(correction(300, 3.0, 1)), context).unwrap();
+    let records = record();
+    let mut loss = |parameters: &[f32]| {
+        engine.set_parameters(parameters).unwrap();
+        engine.add_record_gradient(records.get(0), &mut vec![0.0; layout.parameters()]).unwrap()
+    };
+    let (first, other, again) = (loss(&flat), loss(&vec![0.0; flat.len()]), loss(&flat));
+    assert_eq!(first, again);
+    assert_ne!(first, other);
+}

@@ -10,12 +10,14 @@
 //! - [`model`]: files, configuration, weights, forward pass
 //! - [`lora`]: shape and place of an adapter's values
 //! - [`records`]: the owner's records as token sequences
+//! - [`channel`]: what the trainer knows of the channel that perturbed them
 //! - [`gradient`]: the gradient of one record
 //! - [`train`]: the DP-SGD loop and its checkpoints
 //! - [`adapter`]: PEFT files and merging
 //! - [`evaluate()`] and [`generate()`]
 
 pub mod adapter;
+pub mod channel;
 mod evaluate;
 mod generate;
 pub mod gradient;
@@ -30,6 +32,7 @@ pub mod train;
 mod fixtures;
 
 pub use adapter::{Adapter, AdapterError, merge};
+pub use channel::{ChannelCorrection, Context, Correction, CorrectionError};
 pub use evaluate::{Evaluation, evaluate};
 pub use generate::{GenerateError, GenerateOptions, generate};
 pub use lora::{LoraConfig, LoraError, TargetModule};

@@ -5,11 +5,13 @@
 //! chunks are kept, which bounds the work one record can cause; the tokens beyond are counted.
 
 use std::fmt;
+use std::sync::Arc;
 
 use dp::PrivacyUnit;
-use perturb::{Manifest, Tokenizer};
+use perturb::{ChannelUnit, Manifest, Tokenizer};
 use sha2::{Digest, Sha256};
 
+use crate::channel::ChannelCorrection;
 use crate::model::LlamaConfig;
 
 /// How records become token sequences.
@@ -117,13 +119,14 @@ pub struct Records {
     unit: PrivacyUnit,
     dropped_tokens: usize,
     sha256: String,
+    channel: Option<Arc<ChannelCorrection>>,
 }
 
 /// First bytes of a file of perturbed tokens, which text never starts with by chance.
 const TOKENS_MAGIC: &[u8] = b"DPTK";
 
 impl Records {
-    /// Records of an uploaded file: perturbed tokens, with the manifest of their channel, or else plain text.
+    /// Records of an uploaded file: perturbed tokens or words, with the manifest of their channel, or else plain text.
     ///
     /// Perturbed tokens bring their own privacy unit along, which then stands in place of `options.unit`.
     ///
@@ -141,10 +144,11 @@ impl Records {
                 .collect::<Result<Vec<_>, DataError>>()?;
             return Ok((Self::from_sequences(&sequences, options)?, None));
         }
-        let (manifest, sequences) = perturb::tokens::read(bytes)?;
-        if manifest.tokenizer_sha256 != tokenizer.sha256() {
+        let (manifest, records) = perturb::tokens::read(bytes)?;
+        if manifest.channel_unit == ChannelUnit::Token && manifest.tokenizer_sha256 != tokenizer.sha256() {
             return Err(DataError::OtherTokenizer);
         }
+        let sequences = records.into_token_ids(|text| tokenizer.encode(&text))?;
         let options = RecordOptions { unit: manifest.record_unit, ..options.clone() };
         Ok((Self::from_sequences(&sequences, &options)?, Some(manifest)))
     }
@@ -170,7 +174,22 @@ impl Records {
             records.push(record);
         }
         let sha256 = sha256(&records);
-        Ok(Self { records, unit: options.unit, dropped_tokens, sha256 })
+        Ok(Self { records, unit: options.unit, dropped_tokens, sha256, channel: None })
+    }
+
+    /// The same records, known to have passed a channel: training allows for it as its configuration says, and the digest
+    /// covers it.
+    #[must_use]
+    pub fn with_channel(mut self, channel: Arc<ChannelCorrection>) -> Self {
+        let parts = [self.sha256.as_bytes(), channel.sha256().as_bytes()].concat();
+        self.sha256 = crate::hex(&Sha256::digest(parts));
+        self.channel = Some(channel);
+        self
+    }
+
+    /// The channel that the records passed, if it is known.
+    pub fn channel(&self) -> Option<&Arc<ChannelCorrection>> {
+        self.channel.as_ref()
     }
 
     /// Number of records.
@@ -193,7 +212,7 @@ impl Records {
         self.dropped_tokens
     }
 
-    /// SHA-256 in hex over the token sequences.
+    /// SHA-256 in hex over the token sequences, and the channel if there is one.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }

@@ -101,3 +101,16 @@ fn debug_shows_sizes_and_no_tokens() {
     assert!(shown.contains("1 chunks, 4 predicted tokens"), "{shown}");
     assert!(!shown.replace(records.sha256(), "").contains("271"), "{shown}");
 }
+
+#[test]
+fn a_channel_changes_the_digest_and_nothing_else() {
+    use crate::fixtures::channel::correction;
+    let records = Records::from_sequences(&[vec![1, 2, 4]], &options(8, 4)).unwrap();
+    let with = |epsilon| records.clone().with_channel(Arc::new(correction(300, epsilon, 2)));
+    assert!(records.channel().is_none());
+    assert_eq!(with(4.0).sha256(), with(4.0).sha256());
+    assert_ne!(with(4.0).sha256(), with(5.0).sha256());
+    assert_ne!(with(4.0).sha256(), records.sha256());
+    assert_eq!(with(4.0).get(0), records.get(0));
+    assert_eq!(with(4.0).channel().unwrap().weights(), correction(300, 4.0, 2).weights());
+}

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use dp::{Delta, DpSgdPlan, PlanParameters, PrivacyUnit, SecretSeed};
 use finetune::{
-    Adapter, BaseModel, GenerateOptions, LearningRate, ModelFiles, Privacy, RecordOptions, Records, Schedule,
-    Trainer, TrainingConfig, evaluate, generate, merge,
+    Adapter, BaseModel, ChannelCorrection, Context, Correction, GenerateOptions, LearningRate, ModelFiles,
+    Privacy, RecordOptions, Records, Schedule, Trainer, TrainingConfig, evaluate, generate, merge,
 };
 
 const TEXT: &str = "The restaurant is near the river and serves cheap food.\n\
@@ -103,4 +103,42 @@ fn private_training_resumes_bit_for_bit() {
     assert_eq!(resumed.checkpoint(), whole.checkpoint());
     assert_eq!(resumed.adapter(), whole.adapter());
     assert!(resumed.epsilon_spent().unwrap() > 0.0);
+}
+
+/// Trains on the text as k-ary randomised response leaves it at ε = 8 a token, and evaluates on the text itself.
+fn loss_after_perturbed_training(correction: Correction) -> f64 {
+    let Demo { files, model, tokenizer, records } = demo();
+    let mechanism = perturb::Mechanism::KRr { epsilon: 8.0.try_into().unwrap() };
+    let perturber = perturb::Perturber::new(tokenizer.clone(), None, mechanism).unwrap();
+    let text = TEXT.repeat(20).into_bytes();
+    let mut rng = seed().stream(dp::Purpose::Perturbation, 0);
+    let go_on = |_| std::ops::ControlFlow::Continue(());
+    let perturbed = perturber.perturb_text(text, PrivacyUnit::Line, None, &mut rng, go_on).unwrap();
+    let file = perturbed.to_bytes().unwrap();
+
+    let options = RecordOptions::for_model(model.config(), PrivacyUnit::Line, 64, 1);
+    let (received, manifest) = Records::from_bytes(&file, &tokenizer, &options).unwrap();
+    let vocab_size = model.config().vocab_size;
+    let channel = ChannelCorrection::new(&manifest.unwrap(), tokenizer.domain(), None, vocab_size).unwrap();
+    let received = received.with_channel(Arc::new(channel));
+    let privacy = Privacy::NonPrivate { batch_size: 12, steps: 15 };
+    let config = TrainingConfig { correction, ..config(privacy) };
+    let mut trainer = Trainer::new(model, received, config, seed()).unwrap();
+    (0..15).for_each(|_| trainer.step().unwrap());
+    let model = BaseModel::load(&files).unwrap();
+    evaluate(&model, Some(&trainer.adapter()), &records, 1).unwrap().loss
+}
+
+#[test]
+fn a_trainer_that_knows_the_channel_learns_the_text_and_one_that_does_not_learns_its_noise() {
+    let base = evaluate(&demo().model, None, &demo().records, 1).unwrap().loss;
+    let naive = loss_after_perturbed_training(Correction::Off);
+    let corrected = loss_after_perturbed_training(Correction::Forward { context: Context::Received });
+    let posterior = loss_after_perturbed_training(Correction::Forward { context: Context::PosteriorMean });
+    let chosen = loss_after_perturbed_training(Correction::default());
+    let found = format!(
+        "base {base}, naive {naive}, {corrected} with the loss alone, {posterior} with both, {chosen} by default"
+    );
+    assert!(posterior < base - 1.0 && chosen < base - 1.0, "{found}");
+    assert!([corrected, posterior, chosen].iter().all(|loss| *loss < naive - 0.5), "{found}");
 }

@@ -4,37 +4,59 @@
 //! leaves it:
 //!
 //! ```text
-//! bytes ─ text ─▶ records ─ Tokenizer ─▶ token ids ─ Channel(Mechanism, Domain, NeighbourTable) ─▶ ids ─ tokens ─▶ DPTK file
+//! bytes ─ text ─▶ records ─ Lexicon ─▶ ids ─ Channel(Mechanism, Domain, Tables) ─▶ ids ─ tokens ─▶ DPTK file
 //! ```
 //!
-//! Invariant: every token of every record passes the channel, and the channel is ε-LDP for every input token. What is not
+//! Invariant: every token of every record passes the channel, whose promise holds for every input token. What is not
 //! hidden: the number of records and the number of tokens in each.
 //!
-//! Reading order: [`text`] → [`Tokenizer`], [`Domain`] → [`NeighbourTable`] → [`Mechanism`], [`Channel`] → [`Manifest`] →
-//! [`tokens`] → [`Perturber`]. Builds for `wasm32-unknown-unknown`; randomness is always an argument.
+//! Reading order: [`text`] → [`Tokenizer`] or [`words`] and [`Vocabulary`], [`Lexicon`], [`Domain`] → [`NeighbourTable`],
+//! [`Embedding`] → [`Mechanism`], [`vectors`], [`Channel`] → [`Manifest`] → [`tokens`] → [`Perturber`], [`Reading`], [`Run`] → [`numbers`], [`attack`]. Builds for `wasm32-unknown-unknown`;
+//! randomness is always an argument.
 
+pub mod attack;
 mod bytes;
 mod channel;
 mod digest;
 mod domain;
+mod drawing;
+mod embedding;
+pub mod language_model;
+mod lexicon;
 mod manifest;
+mod mechanism;
 mod nearest;
 mod neighbour_table;
+pub mod numbers;
 mod parallel;
 mod perturber;
-mod session;
+mod reading;
+mod run;
+mod sampler;
+mod sealed;
+mod table_error;
 #[cfg(test)]
 mod test_fixtures;
 pub mod text;
 mod tokenizer;
 pub mod tokens;
+pub mod vectors;
+mod vocabulary;
+pub mod words;
 
-pub use channel::{Channel, ChannelError, Mechanism};
+pub use channel::{Channel, ChannelError, Tables};
 pub use digest::Sha256Digest;
 pub use domain::Domain;
 pub use dp::PrivacyUnit;
-pub use manifest::{ChannelUnit, Counts, Manifest, ManifestError, Notion, Weights};
-pub use neighbour_table::{MAX_NEIGHBOURS, NeighbourTable, TableError};
+pub use embedding::Embedding;
+pub use lexicon::Lexicon;
+pub use manifest::{ChannelUnit, Counts, EmbeddingName, Manifest, ManifestError, Notion, Weights};
+pub use mechanism::{Mechanism, Needs};
+pub use neighbour_table::{DEFAULT_NEIGHBOURS, MAX_NEIGHBOURS, NeighbourTable};
 pub use perturber::{PerturbError, PerturbedText, Perturber, Preview};
-pub use session::{Progress, Session};
+pub use reading::{Encoded, Reading};
+pub use run::Run;
+pub use table_error::TableError;
 pub use tokenizer::{Tokenizer, TokenizerError};
+pub use tokens::Payload;
+pub use vocabulary::{UNKNOWN, Vocabulary};

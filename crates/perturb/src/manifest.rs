@@ -3,31 +3,35 @@
 //! The manifest travels with the tokens. It lets the trainer correct its loss for the channel, and anyone check the claim:
 //! ε, the exact integer weights, and the digests of the public vocabulary and table that were used.
 
-use dp::{Epsilon, PrivacyUnit};
+use dp::{Contract, Delta, Epsilon, PrivacyUnit};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Channel, Mechanism, Sha256Digest};
+use crate::{Channel, Mechanism, Needs, Sha256Digest};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The channel and the shape of the data behind a perturbed file. Only consistent ones can be made or deserialised.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// Format version, 1.
+    /// Format version, 2.
     pub version: u32,
     /// The mechanism with its parameters.
     pub mechanism: Mechanism,
-    /// The integer weights that the mechanism drew with.
-    pub weights: Weights,
-    /// ε of one token.
+    /// The integer weights that a two-level mechanism drew with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Weights>,
+    /// ε of one token, exact or rounded up.
     pub epsilon_per_token: Epsilon,
+    /// The δ that ε is stated at; none where the guarantee is pure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<Delta>,
     /// The kind of guarantee.
     pub notion: Notion,
     /// What ε is stated for.
     pub channel_unit: ChannelUnit,
-    /// Digest of the tokenizer.json.
+    /// Digest of what makes text into tokens: the tokenizer.json, or the vocabulary of words.
     pub tokenizer_sha256: Sha256Digest,
     /// Items that the channel works on, V.
     pub domain_size: u32,
@@ -38,6 +42,9 @@ pub struct Manifest {
     /// Digest of the neighbour table, if the mechanism uses one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub neighbour_table_sha256: Option<Sha256Digest>,
+    /// The embedding, if the mechanism uses one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<EmbeddingName>,
     /// What one record is.
     pub record_unit: PrivacyUnit,
     /// How many records there are.
@@ -61,6 +68,16 @@ pub struct Weights {
     pub lo: u64,
 }
 
+/// Which embedding a mechanism measured distances in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddingName {
+    /// Digest of its file without the trailer.
+    pub sha256: Sha256Digest,
+    /// Values of each vector, d: the sensitivity of vector noise depends on it.
+    pub dimension: u32,
+}
+
 /// The kind of guarantee that ε states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -68,6 +85,8 @@ pub struct Weights {
 pub enum Notion {
     /// Pure ε-local differential privacy.
     PureEpsilonLdp,
+    /// (ε, δ)-local differential privacy.
+    ApproximateLdp,
 }
 
 /// What passes the channel as one piece, with one ε.
@@ -77,6 +96,8 @@ pub enum Notion {
 pub enum ChannelUnit {
     /// A token of the model's vocabulary.
     Token,
+    /// A word of a vocabulary of words.
+    Word,
 }
 
 /// How much data there is: counts of perturbed records.
@@ -91,11 +112,11 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts records of token ids.
-    pub fn of(records: &[Vec<u32>]) -> Self {
-        let mut counts = Self::default();
-        records.iter().for_each(|record| counts.add(record.len()));
-        counts
+    /// Adds the counts of other records.
+    pub fn merge(&mut self, other: Self) {
+        self.records += other.records;
+        self.tokens += other.tokens;
+        self.max_tokens_in_a_record = self.max_tokens_in_a_record.max(other.max_tokens_in_a_record);
     }
 
     pub(crate) fn add(&mut self, tokens: usize) {
@@ -132,30 +153,44 @@ pub enum ManifestError {
     #[error("the manifest's mechanism is not valid: {0}")]
     Mechanism(#[from] dp::DpError),
     /// A table without need, or a need without table.
-    #[error("the manifest must name a neighbour table for set-rr, and none for other mechanisms")]
+    #[error("the manifest must name the one table that its mechanism needs: perturb the text again")]
     Table,
+    /// A kind of guarantee that the mechanism does not have.
+    #[error("the manifest's guarantee or its delta is not that of its mechanism: perturb the text again")]
+    Notion,
     /// Impossible counts.
     #[error("the manifest's counts of records, tokens or ids contradict one another: perturb the text again")]
     Counts,
 }
 
 impl Manifest {
-    /// The manifest of records that passed `channel`.
-    pub fn new(channel: &Channel, record_unit: PrivacyUnit, counts: Counts, model: Option<String>) -> Self {
-        let (hi, lo) = channel.response().weights();
+    /// The manifest of records that passed `channel` in pieces of `channel_unit`.
+    pub fn new(
+        channel: &Channel,
+        channel_unit: ChannelUnit,
+        record_unit: PrivacyUnit,
+        counts: Counts,
+        model: Option<String>,
+    ) -> Self {
         let domain = channel.domain();
+        let mechanism = channel.mechanism();
+        let weights = channel.response().map(|response| response.weights());
+        let name =
+            |e: &crate::Embedding| EmbeddingName { sha256: e.sha256(), dimension: e.dimension() as u32 };
         Self {
             version: VERSION,
-            mechanism: channel.mechanism(),
-            weights: Weights { hi, lo },
-            epsilon_per_token: channel.mechanism().epsilon(),
-            notion: Notion::PureEpsilonLdp,
-            channel_unit: ChannelUnit::Token,
+            mechanism,
+            weights: weights.map(|(hi, lo)| Weights { hi, lo }),
+            epsilon_per_token: epsilon_of(&channel.contract()),
+            delta: delta_of(mechanism),
+            notion: notion_of(mechanism),
+            channel_unit,
             tokenizer_sha256: domain.tokenizer_sha256(),
             domain_size: domain.len() as u32,
             domain_sha256: domain.sha256(),
             max_token_id: domain.max_id(),
             neighbour_table_sha256: channel.table().map(|table| table.sha256()),
+            embedding: channel.embedding().map(name),
             record_unit,
             records: counts.records,
             tokens: counts.tokens,
@@ -170,9 +205,23 @@ impl Manifest {
         Counts { records, tokens, max_tokens_in_a_record }
     }
 
-    /// ε of the longest record: its tokens compose.
+    /// ε of the longest record at [`delta`](Self::delta): its tokens compose.
     pub fn epsilon_of_longest_record(&self) -> f64 {
-        self.epsilon_per_token.get() * self.max_tokens_in_a_record as f64
+        self.epsilon_of(self.max_tokens_in_a_record)
+    }
+
+    /// ε of all records together at [`delta`](Self::delta), for a reader who wonders about the whole document.
+    pub fn epsilon_of_document(&self) -> f64 {
+        self.epsilon_of(self.tokens)
+    }
+
+    fn epsilon_of(&self, tokens: u64) -> f64 {
+        // A manifest whose mechanism does not suit its dimension cannot be made or read; this is for one whose fields were changed.
+        self.contract().map_or(f64::INFINITY, |contract| contract.epsilon(tokens))
+    }
+
+    fn contract(&self) -> Result<Contract, dp::DpError> {
+        self.mechanism.contract(self.embedding.map_or(1, |embedding| embedding.dimension as usize))
     }
 
     /// Whether the manifest contradicts itself. Deserialising checks this already; writing checks it again, since the
@@ -184,17 +233,22 @@ impl Manifest {
         if self.version != VERSION {
             return Err(ManifestError::Version(self.version));
         }
-        if self.epsilon_per_token != self.mechanism.epsilon() {
-            let (stated, mechanism) = (self.epsilon_per_token.get(), self.mechanism.epsilon().get());
-            return Err(ManifestError::Epsilon { stated, mechanism });
-        }
-        let Weights { hi, lo } = self.weights;
-        if self.mechanism.response(self.domain_size)?.weights() != (hi, lo) {
-            return Err(ManifestError::Weights);
-        }
-        let needs_table = matches!(self.mechanism, Mechanism::SetRr { .. });
-        if self.neighbour_table_sha256.is_some() != needs_table {
+        let needs = self.mechanism.needs();
+        if self.neighbour_table_sha256.is_some() != (needs == Needs::Neighbours)
+            || self.embedding.is_some() != (needs == Needs::Embedding)
+        {
             return Err(ManifestError::Table);
+        }
+        if (self.notion, self.delta) != (notion_of(self.mechanism), delta_of(self.mechanism)) {
+            return Err(ManifestError::Notion);
+        }
+        let (stated, mechanism) = (self.epsilon_per_token, epsilon_of(&self.contract()?));
+        if stated != mechanism {
+            return Err(ManifestError::Epsilon { stated: stated.get(), mechanism: mechanism.get() });
+        }
+        let response = self.mechanism.response(self.domain_size)?;
+        if response.map(|response| response.weights()) != self.weights.map(|Weights { hi, lo }| (hi, lo)) {
+            return Err(ManifestError::Weights);
         }
         if !self.counts_agree() {
             return Err(ManifestError::Counts);
@@ -208,6 +262,26 @@ impl Manifest {
         longest <= tokens
             && u128::from(tokens) <= all_longest
             && self.domain_size <= self.max_token_id.saturating_add(1)
+    }
+}
+
+fn epsilon_of(contract: &Contract) -> Epsilon {
+    // A contract's ε is finite and above 0; should it ever not be, the largest number errs on the safe side.
+    Epsilon::try_from(contract.epsilon_per_token())
+        .unwrap_or_else(|_| Epsilon::try_from(f64::MAX).expect("the largest f64 is finite and above zero"))
+}
+
+fn delta_of(mechanism: Mechanism) -> Option<Delta> {
+    match mechanism {
+        Mechanism::Gaussian { delta, .. } => Some(delta),
+        _ => None,
+    }
+}
+
+fn notion_of(mechanism: Mechanism) -> Notion {
+    match mechanism {
+        Mechanism::Gaussian { .. } => Notion::ApproximateLdp,
+        _ => Notion::PureEpsilonLdp,
     }
 }
 

@@ -11,16 +11,16 @@
 //! ```
 //! All numbers are little-endian.
 
-use crate::bytes::Reader;
-use crate::{Domain, Sha256Digest, nearest};
+use crate::sealed::{Kind, seal};
+use crate::{Domain, Embedding, Sha256Digest, TableError, nearest};
 
-const MAGIC: &[u8; 4] = b"DPNT";
-const VERSION: u16 = 1;
-const HEADER_BYTES: usize = 4 + 2 + 4 + 4 + 32;
-const DIGEST_BYTES: usize = 32;
+const KIND: Kind = Kind { magic: b"DPNT", version: 1, name: "neighbour table" };
 
-/// Default and largest width: with 32 plausible tokens each, a 50,000-token table has 6.3 MB, which a page can load.
-pub const MAX_NEIGHBOURS: u32 = 32;
+/// Default width: with 32 plausible tokens each, a 50,000-token table has 6.3 MB, which a page can load.
+pub const DEFAULT_NEIGHBOURS: u32 = 32;
+/// Largest width. Sets this large hide a token better by a smaller ε than by more neighbours; and a row's duplicates are
+/// looked for one by one.
+pub const MAX_NEIGHBOURS: u32 = 4096;
 
 /// The sets B(x) of every item of a [`Domain`]: V rows of M items.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,65 +31,6 @@ pub struct NeighbourTable {
     tokenizer_sha256: Sha256Digest,
     domain_sha256: Sha256Digest,
     sha256: Sha256Digest,
-}
-
-/// Why a table cannot be built or read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TableError {
-    /// No table file.
-    #[error(
-        "this is no neighbour table (its first bytes are wrong): give the file that was made for the model"
-    )]
-    Magic,
-    /// A table of a later format.
-    #[error("the neighbour table has format version {0}, and this program reads {VERSION}: make it again")]
-    Version(u16),
-    /// Damaged or cut.
-    #[error("the neighbour table is damaged or cut short: fetch it again")]
-    Corrupt,
-    /// Of another tokenizer or vocabulary.
-    #[error("the neighbour table belongs to another tokenizer: make it again for this model")]
-    Mismatch,
-    /// A row that is no set.
-    #[error(
-        "row {row} of the neighbour table is no set that starts with its own token: make the table again"
-    )]
-    Row {
-        /// The row, from 0.
-        row: usize,
-    },
-    /// A width that no set can have.
-    #[error(
-        "{columns} neighbours do not suit {rows} tokens: give 1 to {MAX_NEIGHBOURS}, fewer than there are tokens"
-    )]
-    Columns {
-        /// The width.
-        columns: u32,
-        /// Items in the domain.
-        rows: usize,
-    },
-    /// An embedding matrix that does not cover the vocabulary.
-    #[error(
-        "the embedding has {values} values in rows of {dim}, and token {max_id} needs its own row: \
-         give the embedding of the same model as the tokenizer"
-    )]
-    Embedding {
-        /// Numbers given.
-        values: usize,
-        /// Numbers a row.
-        dim: usize,
-        /// The largest id of the vocabulary.
-        max_id: u32,
-    },
-    /// A value that is no number.
-    #[error(
-        "the embedding of token {id} has a value that is infinite or not a number: the model file is damaged"
-    )]
-    NotFinite {
-        /// The token.
-        id: u32,
-    },
 }
 
 impl NeighbourTable {
@@ -118,6 +59,19 @@ impl NeighbourTable {
         Ok(Self::from_items(items, columns, domain))
     }
 
+    /// [`build`](Self::build) over the vectors of an embedding file, as they are after its rounding.
+    ///
+    /// # Errors
+    /// [`TableError::Columns`], or [`TableError::Mismatch`] for another domain's embedding.
+    pub fn of(embedding: &Embedding, domain: &Domain, columns: u32) -> Result<Self, TableError> {
+        if !embedding.belongs_to(domain) {
+            return Err(TableError::Mismatch { table: KIND.name });
+        }
+        check_columns(columns, domain)?;
+        let items = nearest::nearest_rows(&embedding.rows(), embedding.dimension(), columns as usize);
+        Ok(Self::from_items(items, columns, domain))
+    }
+
     fn from_items(items: Vec<u32>, columns: u32, domain: &Domain) -> Self {
         let (tokenizer_sha256, domain_sha256) = (domain.tokenizer_sha256(), domain.sha256());
         // The digest of an empty file stands in until the bytes are known.
@@ -132,30 +86,18 @@ impl NeighbourTable {
     /// # Errors
     /// A [`TableError`] that says what is wrong.
     pub fn from_bytes(bytes: &[u8], domain: &Domain) -> Result<Self, TableError> {
-        let mut reader = Reader(bytes);
-        if reader.take(4) != Some(MAGIC) {
-            return Err(TableError::Magic);
-        }
-        let version = reader.u16().ok_or(TableError::Corrupt)?;
-        if version != VERSION {
-            return Err(TableError::Version(version));
-        }
-        let body_bytes = bytes.len().checked_sub(DIGEST_BYTES).ok_or(TableError::Corrupt)?;
-        let (body, digest) = bytes.split_at(body_bytes);
-        let sha256 = Sha256Digest::of(body);
-        if sha256.as_bytes() != digest {
-            return Err(TableError::Corrupt);
-        }
-        let rows = reader.u32().ok_or(TableError::Corrupt)?;
-        let columns = reader.u32().ok_or(TableError::Corrupt)?;
-        let tokenizer = Sha256Digest::from_bytes(reader.array().ok_or(TableError::Corrupt)?);
+        let (mut reader, sha256) = KIND.open(bytes)?;
+        let corrupt = || KIND.corrupt();
+        let rows = reader.u32().ok_or_else(corrupt)?;
+        let columns = reader.u32().ok_or_else(corrupt)?;
+        let tokenizer = Sha256Digest::from_bytes(reader.array().ok_or_else(corrupt)?);
         if tokenizer != domain.tokenizer_sha256() || rows as usize != domain.len() {
-            return Err(TableError::Mismatch);
+            return Err(TableError::Mismatch { table: KIND.name });
         }
         check_columns(columns, domain)?;
-        let ids = body.get(HEADER_BYTES..).ok_or(TableError::Corrupt)?;
+        let ids = reader.0;
         if ids.len() != rows as usize * columns as usize * 4 {
-            return Err(TableError::Corrupt);
+            return Err(corrupt());
         }
         let items = checked_items(ids, columns as usize, domain)?;
         let (tokenizer_sha256, domain_sha256) = (domain.tokenizer_sha256(), domain.sha256());
@@ -168,17 +110,15 @@ impl NeighbourTable {
     /// [`TableError::Mismatch`] for another domain.
     pub fn to_bytes(&self, domain: &Domain) -> Result<Vec<u8>, TableError> {
         if !self.belongs_to(domain) {
-            return Err(TableError::Mismatch);
+            return Err(TableError::Mismatch { table: KIND.name });
         }
         let mut bytes = self.body(domain);
-        bytes.extend_from_slice(self.sha256.as_bytes());
+        seal(&mut bytes);
         Ok(bytes)
     }
 
     fn body(&self, domain: &Domain) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + self.items.len() * 4 + DIGEST_BYTES);
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        let mut bytes = KIND.head();
         bytes.extend_from_slice(&(domain.len() as u32).to_le_bytes());
         bytes.extend_from_slice(&self.columns.to_le_bytes());
         bytes.extend_from_slice(self.tokenizer_sha256.as_bytes());
@@ -199,6 +139,11 @@ impl NeighbourTable {
     /// B(x) of size `set_size` ≤ [`columns`](Self::columns): items of the domain (not ids), x first, then by distance.
     pub fn neighbours(&self, item: u32, set_size: u32) -> &[u32] {
         &self.items[item as usize * self.columns as usize..][..set_size as usize]
+    }
+
+    /// All rows, row-major, V × M.
+    pub(crate) fn items(&self) -> &[u32] {
+        &self.items
     }
 
     /// Digest of the file without its trailer, which is the trailer.

@@ -7,6 +7,12 @@ fn small_domain() -> Domain {
     Domain::new(vec![1, 2, 4, 7], Sha256Digest::of(b"t")).unwrap()
 }
 
+const HEADER_BYTES: usize = 4 + 2 + 4 + 4 + 32;
+const DIGEST_BYTES: usize = 32;
+const CORRUPT: TableError = TableError::Corrupt { table: "neighbour table" };
+const MAGIC: TableError = TableError::Magic { table: "neighbour table" };
+const MISMATCH: TableError = TableError::Mismatch { table: "neighbour table" };
+
 /// A file with its digest made anew, so that only the change under test is wrong.
 fn resealed(mut bytes: Vec<u8>, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
     let body = bytes.len() - DIGEST_BYTES;
@@ -56,8 +62,8 @@ fn a_table_of_another_tokenizer_is_refused() {
     let (tokenizer, other) = (tokenizer(), tokenizer_of(&byte_fallback_json()));
     let table = table(&tokenizer, 4);
     let bytes = table.to_bytes(tokenizer.domain()).unwrap();
-    assert_eq!(NeighbourTable::from_bytes(&bytes, other.domain()), Err(TableError::Mismatch));
-    assert_eq!(table.to_bytes(other.domain()), Err(TableError::Mismatch));
+    assert_eq!(NeighbourTable::from_bytes(&bytes, other.domain()), Err(MISMATCH));
+    assert_eq!(table.to_bytes(other.domain()), Err(MISMATCH));
     assert!(!table.belongs_to(other.domain()));
 }
 
@@ -65,12 +71,12 @@ fn a_table_of_another_tokenizer_is_refused() {
 fn files_that_are_no_tables_say_so() {
     let domain = tokenizer().domain().clone();
     let read = |bytes: &[u8]| NeighbourTable::from_bytes(bytes, &domain).unwrap_err();
-    assert_eq!(read(b""), TableError::Magic);
-    assert_eq!(read(b"PK\x03\x04"), TableError::Magic);
-    assert_eq!(read(b"DPNT"), TableError::Corrupt);
-    assert_eq!(read(b"DPNT\x02\x00"), TableError::Version(2));
-    assert_eq!(read(b"DPNT\x01\x00"), TableError::Corrupt);
-    assert_eq!(read(&resealed([&b"DPNT\x01\x00"[..], &[0; 32]].concat(), |_| ())), TableError::Corrupt);
+    assert_eq!(read(b""), MAGIC);
+    assert_eq!(read(b"PK\x03\x04"), MAGIC);
+    assert_eq!(read(b"DPNT"), CORRUPT);
+    assert_eq!(read(b"DPNT\x02\x00"), TableError::Version { table: "neighbour table", version: 2, known: 1 });
+    assert_eq!(read(b"DPNT\x01\x00"), CORRUPT);
+    assert_eq!(read(&resealed([&b"DPNT\x01\x00"[..], &[0; 32]].concat(), |_| ())), CORRUPT);
 }
 
 #[test]
@@ -88,13 +94,13 @@ fn rows_that_are_no_sets_are_refused_even_with_a_right_digest() {
         (0_u32, TableError::Columns { columns: 0, rows: 4 }),
         (4, TableError::Columns { columns: 4, rows: 4 }),
         (u32::MAX, TableError::Columns { columns: u32::MAX, rows: 4 }),
-        (2, TableError::Corrupt),
+        (2, CORRUPT),
     ] {
         let changed = resealed(bytes.clone(), |body| body[10..14].copy_from_slice(&columns.to_le_bytes()));
         assert_eq!(read(&changed), Err(error));
     }
     let changed = resealed(bytes, |body| body[6..10].copy_from_slice(&u32::MAX.to_le_bytes()));
-    assert_eq!(read(&changed), Err(TableError::Mismatch));
+    assert_eq!(read(&changed), Err(MISMATCH));
 }
 
 #[test]
@@ -106,7 +112,7 @@ fn matrices_and_widths_that_do_not_fit_are_refused() {
     assert_eq!(build(&[0.0; 7], 1, 2), TableError::Embedding { values: 7, dim: 1, max_id: 7 });
     assert_eq!(build(&[0.0; 17], 2, 2), TableError::Embedding { values: 17, dim: 2, max_id: 7 });
     assert_eq!(build(&[], 0, 2), TableError::Embedding { values: 0, dim: 0, max_id: 7 });
-    for columns in [0, 4, 33] {
+    for columns in [0, 4, 33, MAX_NEIGHBOURS + 1] {
         assert_eq!(build(&[0.0; 8], 1, columns), TableError::Columns { columns, rows: 4 });
     }
     let mut damaged = [0.0; 8];

@@ -5,11 +5,10 @@ use std::ops::ControlFlow;
 use dp::PrivacyUnit;
 use rand::CryptoRng;
 
-use crate::text::InputError;
-use crate::tokens::{self, TokensError};
+use crate::text::{self, InputError, JsonRecord};
+use crate::tokens::{self, Payload, TokensError};
 use crate::{
-    Channel, ChannelError, Counts, Manifest, Mechanism, NeighbourTable, Progress, Session, Tokenizer,
-    TokenizerError,
+    Channel, ChannelError, Counts, Lexicon, Manifest, Mechanism, Reading, Run, Tables, TokenizerError,
 };
 
 /// Bytes of text between two reports of progress: some tens of milliseconds of work in a browser.
@@ -32,17 +31,14 @@ pub enum PerturbError {
     #[error("perturbing was cancelled, and nothing was kept")]
     Cancelled,
     /// Not all of the text has been perturbed.
-    #[error("{left} bytes of the text are not yet perturbed: push on before finishing")]
-    Unfinished {
-        /// Bytes not yet read.
-        left: usize,
-    },
+    #[error("the text is not yet perturbed: go on before finishing")]
+    Unfinished,
 }
 
-/// A tokenizer and a channel over its vocabulary.
+/// The way from text to items, and a channel over them.
 #[derive(Debug, Clone)]
 pub struct Perturber {
-    tokenizer: Tokenizer,
+    lexicon: Lexicon,
     channel: Channel,
 }
 
@@ -51,8 +47,8 @@ pub struct Perturber {
 pub struct PerturbedText {
     /// The channel and the counts.
     pub manifest: Manifest,
-    /// Token ids of each record.
-    pub records: Vec<Vec<u32>>,
+    /// The records.
+    pub records: Payload,
 }
 
 impl PerturbedText {
@@ -88,22 +84,23 @@ impl std::fmt::Debug for Preview {
 }
 
 impl Perturber {
-    /// Puts a tokenizer, its neighbour table (for set-rr) and a mechanism together.
+    /// Puts a tokenizer or vocabulary, its tables and a mechanism together.
     ///
     /// # Errors
     /// A [`ChannelError`] if they do not belong together.
     pub fn new(
-        tokenizer: Tokenizer,
-        table: Option<NeighbourTable>,
+        lexicon: impl Into<Lexicon>,
+        tables: impl Into<Tables>,
         mechanism: Mechanism,
     ) -> Result<Self, ChannelError> {
-        let channel = Channel::new(mechanism, tokenizer.domain().clone(), table)?;
-        Ok(Self { tokenizer, channel })
+        let lexicon = lexicon.into();
+        let channel = Channel::new(mechanism, lexicon.domain().clone(), tables)?;
+        Ok(Self { lexicon, channel })
     }
 
-    /// The tokenizer.
-    pub fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
+    /// The tokenizer or vocabulary.
+    pub fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
     }
 
     /// The channel, with its probabilities and ε.
@@ -116,7 +113,45 @@ impl Perturber {
     /// # Errors
     /// [`TokenizerError::Encode`].
     pub fn perturb_record(&self, record: &str, rng: &mut impl CryptoRng) -> Result<Vec<u32>, TokenizerError> {
-        Ok(self.channel.perturb_tokens(&self.tokenizer.encode(record)?, rng))
+        Ok(self.channel.perturb_tokens(&self.lexicon.encode(record)?, rng))
+    }
+
+    /// Perturbs texts together, which is cheaper than one after another; each comes back as text.
+    ///
+    /// # Errors
+    /// What the tokenizer says.
+    pub fn perturb_texts(
+        &self,
+        texts: &[impl AsRef<str> + Sync],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<String>, TokenizerError> {
+        let encoded = self.lexicon.encode_all(texts)?;
+        let perturbed = self.channel.perturb_tokens(&encoded.concat(), rng);
+        let mut rest = &perturbed[..];
+        let next = |ids: &Vec<u32>| {
+            let (text, others) = rest.split_at(ids.len());
+            rest = others;
+            self.decode(text)
+        };
+        Ok(encoded.iter().map(next).collect())
+    }
+
+    /// Perturbs a JSONL file and keeps its shape: only values that hold text are perturbed, and only they and the shape are kept.
+    ///
+    /// # Errors
+    /// An [`InputError`] before any work, or what the tokenizer says.
+    pub fn perturb_jsonl(
+        &self,
+        bytes: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<JsonRecord>, PerturbError> {
+        let lines = text::decode(bytes)?.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        let mut records: Vec<JsonRecord> =
+            lines.map(|(index, line)| JsonRecord::parse(line, index + 1)).collect::<Result<_, _>>()?;
+        let values: Vec<&mut String> = records.iter_mut().flat_map(JsonRecord::values_mut).collect();
+        let perturbed = self.perturb_texts(&values, rng)?;
+        values.into_iter().zip(perturbed).for_each(|(value, perturbed)| *value = perturbed);
+        Ok(records)
     }
 
     /// Perturbs records one after another; `progress` hears the counts so far after each, and may stop the work.
@@ -142,7 +177,7 @@ impl Perturber {
         Ok(perturbed)
     }
 
-    /// Perturbs a whole file in one call; `progress` hears how far it is and may stop the work.
+    /// Perturbs a whole file in one call; `progress` hears how far it is, from 0 to 1, and may stop the work.
     ///
     /// # Errors
     /// An [`InputError`] before any work, [`PerturbError::Cancelled`], or what the tokenizer says.
@@ -152,15 +187,27 @@ impl Perturber {
         unit: PrivacyUnit,
         model: Option<String>,
         rng: &mut impl CryptoRng,
-        mut progress: impl FnMut(Progress) -> ControlFlow<()>,
+        mut progress: impl FnMut(f64) -> ControlFlow<()>,
     ) -> Result<PerturbedText, PerturbError> {
-        let mut session = Session::begin(bytes, unit)?;
-        while !session.is_done() {
-            if progress(session.push_chunk(self, rng, CHUNK_BYTES)?).is_break() {
+        let mut reading = Reading::begin(bytes, unit)?;
+        // Reading and drawing count as a half each.
+        let share = |(done, all): (f64, f64)| if all > 0.0 { done / all / 2.0 } else { 0.5 };
+        while !reading.is_done() {
+            reading.step(&self.lexicon, CHUNK_BYTES)?;
+            let (done, all) = reading.bytes();
+            if progress(share((done as f64, all as f64))).is_break() {
                 return Err(PerturbError::Cancelled);
             }
         }
-        session.finish(self, model)
+        let mut run = Run::begin(&reading.finish()?, self);
+        while !run.is_done() {
+            run.step(self, rng);
+            let (done, all) = run.drawn();
+            if progress(0.5 + share((done as f64, all as f64))).is_break() {
+                return Err(PerturbError::Cancelled);
+            }
+        }
+        run.finish(self, model)
     }
 
     /// Perturbs one record to show it beside the original. Each call draws anew and spends the record's ε again if its output
@@ -169,13 +216,13 @@ impl Perturber {
     /// # Errors
     /// [`TokenizerError::Encode`].
     pub fn preview(&self, record: &str, rng: &mut impl CryptoRng) -> Result<Preview, TokenizerError> {
-        let original_ids = self.tokenizer.encode(record)?;
+        let original_ids = self.lexicon.encode(record)?;
         let perturbed_ids = self.channel.perturb_tokens(&original_ids, rng);
-        let texts = |ids: &[u32]| ids.iter().map(|&id| self.tokenizer.token_text(id)).collect();
+        let texts = |ids: &[u32]| ids.iter().map(|&id| self.lexicon.item_text(id)).collect();
         Ok(Preview {
             original: texts(&original_ids),
             perturbed: texts(&perturbed_ids),
-            perturbed_text: self.tokenizer.decode(&perturbed_ids),
+            perturbed_text: self.lexicon.decode(&perturbed_ids),
             original_ids,
             perturbed_ids,
         })
@@ -183,7 +230,7 @@ impl Perturber {
 
     /// The text of perturbed ids; bytes that are not UTF-8 become U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> String {
-        self.tokenizer.decode(ids)
+        self.lexicon.decode(ids)
     }
 }
 

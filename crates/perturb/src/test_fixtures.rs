@@ -6,7 +6,9 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 use serde_json::{Value, json};
 
-use crate::{Mechanism, NeighbourTable, Perturber, Tokenizer};
+use dp::mechanism::Region;
+
+use crate::{Domain, Embedding, Mechanism, NeighbourTable, Perturber, Tables, Tokenizer, Vocabulary};
 
 /// Merges of the byte-level fixture: tokens 257 and up.
 const MERGES: [(&str, &str); 6] =
@@ -116,6 +118,40 @@ pub(crate) fn k_rr(epsilon: f64) -> Mechanism {
 pub(crate) fn perturber(mechanism: Mechanism) -> Perturber {
     static TABLE: LazyLock<NeighbourTable> = LazyLock::new(|| table(&tokenizer(), 16));
     Perturber::new(tokenizer(), Some(TABLE.clone()), mechanism).unwrap()
+}
+
+/// Thirty-odd words and [`UNKNOWN`](crate::UNKNOWN).
+pub(crate) fn vocabulary() -> Vocabulary {
+    let words = "the of and in one to was is for as on with by he that at from his it an were are which this be two \
+                 hello world nine four eight grüße";
+    let counted =
+        words.split_whitespace().enumerate().map(|(rank, word)| (word.to_owned(), 1000 / (rank as u64 + 1)));
+    Vocabulary::new(counted, 77).unwrap()
+}
+
+/// Both tables of a domain, over vectors from a fixed seed.
+pub(crate) fn tables(domain: &Domain) -> Tables {
+    let (dim, rows) = (8, domain.max_id() as usize + 1);
+    let embedding = Embedding::quantise(&embedding(rows, dim), dim, domain).unwrap();
+    let neighbours = NeighbourTable::of(&embedding, domain, 8).unwrap();
+    Tables { neighbours: Some(neighbours), embedding: Some(embedding) }
+}
+
+/// One mechanism of each kind that works on vectors.
+pub(crate) fn vector_mechanisms() -> [Mechanism; 3] {
+    let epsilon = 40.0.try_into().unwrap();
+    [
+        Mechanism::Exponential { epsilon },
+        Mechanism::Gaussian { standard_deviation: 0.5, delta: 1e-5.try_into().unwrap(), region: Region::Box },
+        Mechanism::Laplace { epsilon, region: Region::UnitBall },
+    ]
+}
+
+/// A perturber of words.
+pub(crate) fn word_perturber(mechanism: Mechanism) -> Perturber {
+    let vocabulary = vocabulary();
+    let tables = tables(vocabulary.domain());
+    Perturber::new(vocabulary, tables, mechanism).unwrap()
 }
 
 pub(crate) fn rng(seed: u8) -> ChaCha20Rng {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use dp::PrivacyUnit;
-
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The service's limit for a file: 20 MiB.
@@ -64,7 +64,8 @@ pub enum InputError {
     /// A JSON value of another shape than those that are understood.
     #[error(
         "line {line} is not one of {{\"text\": …}}, {{\"prompt\": …, \"completion\": …}} and \
-         {{\"messages\": [{{\"role\": …, \"content\": …}}]}}, with strings as values"
+         {{\"messages\": [{{\"role\": …, \"content\": …}}]}}, with strings as values and system, developer, user, \
+         assistant or tool as roles"
     )]
     JsonShape {
         /// The line, from 1.
@@ -98,6 +99,34 @@ pub fn decode(bytes: &[u8]) -> Result<&str, InputError> {
 /// The iterator ends after its first error.
 pub fn records(text: &str, unit: PrivacyUnit) -> Records<'_> {
     Records::resume(text, unit, Cursor::default())
+}
+
+/// Where to cut `bytes` into at most `parts` pieces of about the same size, each of whole records: the end of each piece, the last of them
+/// being the length. Each piece is a file of its own, and together they have the records of the whole.
+///
+/// # Errors
+/// What is wrong with the file, as [`decode`] and [`records`] say it.
+pub fn split(bytes: &[u8], unit: PrivacyUnit, parts: usize) -> Result<Vec<usize>, InputError> {
+    let text = decode(bytes)?;
+    // A byte-order mark is before the text.
+    let start = bytes.len() - text.len();
+    let (mut ends, mut filled) = (Vec::new(), false);
+    let mut records = records(text, unit);
+    while let Some(record) = records.next() {
+        record?;
+        filled = true;
+        let at = records.cursor().bytes;
+        if at < text.len() && at * parts >= text.len() * (ends.len() + 1) && ends.len() + 1 < parts {
+            ends.push(start + at);
+            filled = false;
+        }
+    }
+    // Blank lines behind the last record are no piece of their own.
+    if !filled {
+        ends.pop();
+    }
+    ends.push(bytes.len());
+    Ok(ends)
 }
 
 /// Iterator over the records of a text: see [`records`].
@@ -196,21 +225,109 @@ impl<'a> Iterator for Records<'a> {
 
 /// The text of one JSON record. Errors name the line and nothing of its content.
 fn json_text(raw: &str, line: usize) -> Result<String, InputError> {
-    let value: Value =
-        serde_json::from_str(raw).map_err(|error| InputError::Json { line, column: error.column() })?;
-    let values = record_values(&value).ok_or(InputError::JsonShape { line })?;
-    Ok(values.into_iter().filter(|value| !value.trim().is_empty()).collect::<Vec<_>>().join("\n"))
+    let mut record = JsonRecord::parse(raw, line)?;
+    let values = record.values_mut().into_iter().map(|value| &**value);
+    Ok(values.filter(|value| !value.trim().is_empty()).collect::<Vec<_>>().join("\n"))
 }
 
-fn record_values(value: &Value) -> Option<Vec<&str>> {
-    let string = |key| value.get(key).map(Value::as_str);
-    if let Some(text) = string("text") {
-        return Some(vec![text?]);
+/// One line of a JSONL file: the values that hold text, and a public shape around them.
+///
+/// What is not one of these values is not kept, so nothing of it can pass in clear; a role must be one of those that chat
+/// models know.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum JsonRecord {
+    /// `{"text": …}`.
+    Text {
+        /// The record's text.
+        text: String,
+    },
+    /// `{"prompt": …, "completion": …}`.
+    Prompt {
+        /// What is asked.
+        prompt: String,
+        /// What is answered.
+        completion: String,
+    },
+    /// `{"messages": [{"role": …, "content": …}]}`.
+    Chat {
+        /// The messages in order.
+        messages: Vec<Message>,
+    },
+}
+
+/// One message of a chat.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub content: String,
+}
+
+/// The roles that chat formats have. A role passes in clear, so there is no other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The one who sets the rules.
+    System,
+    /// The same, in newer formats.
+    Developer,
+    /// The one who asks.
+    #[default]
+    User,
+    /// The one who answers.
+    Assistant,
+    /// What a tool answered.
+    Tool,
+}
+
+impl std::fmt::Debug for JsonRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The text must not reach a log.
+        f.write_str("JsonRecord")
     }
-    if let Some(prompt) = string("prompt") {
-        return Some(vec![prompt?, string("completion")??]);
+}
+
+impl JsonRecord {
+    /// Reads the line with that number.
+    ///
+    /// # Errors
+    /// [`InputError::Json`] or [`InputError::JsonShape`]; they name the line and nothing of its content.
+    pub fn parse(raw: &str, line: usize) -> Result<Self, InputError> {
+        let value: Value =
+            serde_json::from_str(raw).map_err(|error| InputError::Json { line, column: error.column() })?;
+        record_of(&value).ok_or(InputError::JsonShape { line })
     }
-    value.get("messages")?.as_array()?.iter().map(|message| message.get("content")?.as_str()).collect()
+
+    /// The values that hold text, in order.
+    pub fn values_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Text { text } => vec![text],
+            Self::Prompt { prompt, completion } => vec![prompt, completion],
+            Self::Chat { messages } => messages.iter_mut().map(|message| &mut message.content).collect(),
+        }
+    }
+}
+
+fn record_of(value: &Value) -> Option<JsonRecord> {
+    let string = |value: &Value, key| Some(value.get(key)?.as_str()?.to_owned());
+    if value.get("text").is_some() {
+        return Some(JsonRecord::Text { text: string(value, "text")? });
+    }
+    if value.get("prompt").is_some() {
+        let completion = string(value, "completion")?;
+        return Some(JsonRecord::Prompt { prompt: string(value, "prompt")?, completion });
+    }
+    let message = |message: &Value| {
+        let role = match message.get("role") {
+            None => Role::default(),
+            Some(role) => serde_json::from_value(role.clone()).ok()?,
+        };
+        Some(Message { role, content: string(message, "content")? })
+    };
+    let messages = value.get("messages")?.as_array()?.iter().map(message).collect::<Option<_>>()?;
+    Some(JsonRecord::Chat { messages })
 }
 
 #[cfg(test)]

@@ -146,3 +146,37 @@ proptest! {
         prop_assert_eq!(all(&line, PrivacyUnit::JsonRecord), [value]);
     }
 }
+
+proptest! {
+    #[test]
+    fn pieces_have_the_records_of_the_whole(text in "\u{feff}?[a-c \n\r]{0,60}", parts in 1_usize..6, line: bool) {
+        let unit = if line { PrivacyUnit::Line } else { PrivacyUnit::Paragraph };
+        let Ok(whole) = decode(text.as_bytes()) else {
+            prop_assert!(split(text.as_bytes(), unit, parts).is_err());
+            return Ok(());
+        };
+        let whole: Vec<String> = records(whole, unit).map(|record| record.unwrap().into_owned()).collect();
+        let ends = split(text.as_bytes(), unit, parts).unwrap();
+        prop_assert!(ends.len() <= parts && ends.last() == Some(&text.len()) && ends.is_sorted());
+        let mut together = Vec::new();
+        for (start, end) in std::iter::once(0).chain(ends.iter().copied()).zip(&ends) {
+            let piece = decode(&text.as_bytes()[start..*end]).unwrap();
+            let before = together.len();
+            together.extend(records(piece, unit).map(|record| record.unwrap().into_owned()));
+            prop_assert!(together.len() > before, "no piece is empty");
+        }
+        prop_assert_eq!(together, whole);
+    }
+}
+
+#[test]
+fn long_texts_are_cut_in_about_equal_pieces() {
+    let text = "one line of text\n".repeat(1000);
+    let ends = split(text.as_bytes(), PrivacyUnit::Line, 4).unwrap();
+    assert_eq!(ends, [4250, 8500, 12750, 17000]);
+    assert_eq!(split(text.as_bytes(), PrivacyUnit::Paragraph, 4).unwrap(), [17000], "one record");
+    assert_eq!(
+        split(b"nonsense\n", PrivacyUnit::JsonRecord, 4),
+        Err(InputError::Json { line: 1, column: 2 })
+    );
+}

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::{Domain, Sha256Digest, parallel};
+use crate::{Domain, Sha256Digest};
 
 /// Why a tokenizer cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -99,18 +99,6 @@ impl Tokenizer {
     pub fn encode(&self, record: &str) -> Result<Vec<u32>, TokenizerError> {
         let encoding = self.inner.encode_fast(record, false).map_err(|_| TokenizerError::Encode)?;
         Ok(encoding.get_ids().to_vec())
-    }
-
-    /// [`encode`](Self::encode) of each record, on all cores.
-    pub(crate) fn encode_all(
-        &self,
-        records: &[impl AsRef<str> + Sync],
-    ) -> Result<Vec<Vec<u32>>, TokenizerError> {
-        let mut encoded: Vec<Result<Vec<u32>, TokenizerError>> =
-            records.iter().map(|_| Ok(Vec::new())).collect();
-        let jobs = records.iter().zip(&mut encoded).collect();
-        parallel::for_each(jobs, |(record, slot)| *slot = self.encode(record.as_ref()));
-        encoded.into_iter().collect()
     }
 
     /// The text of ids. Bytes that are not UTF-8, as perturbed ones often are, become U+FFFD.

@@ -1,11 +1,13 @@
-//! The file that leaves the owner's machine: perturbed token ids and their manifest.
+//! The file that leaves the owner's machine: perturbed tokens or words, and their manifest.
 //!
-//! # Format, version 1
+//! # Format, version 2
 //! ```text
-//! magic "DPTK" | version u16 = 1 | manifest length u32 | manifest, JSON
-//! for each record: number of tokens, then the token ids, each as unsigned LEB128
+//! magic "DPTK" | version u16 = 2 | manifest length u32 | manifest, JSON
+//! for each record of tokens: how many, then their ids, each as unsigned LEB128
+//! for each record of words: how many bytes, as unsigned LEB128, then the words as UTF-8 with one space between them
 //! SHA-256 of everything before [32]
 //! ```
+//! The manifest's `channel_unit` says which. Words travel as text, for the model that is trained on them has other tokens.
 //! Fixed-width numbers are little-endian. LEB128 takes one to three bytes a token, two to three for most, and a token is about
 //! four bytes of text: 20 MB of text become 12 MB or so, where ids in JSON would not stay below the upload limit.
 //!
@@ -13,10 +15,10 @@
 //! and counts must be those that the manifest states.
 
 use crate::bytes::{Reader, push_leb128};
-use crate::{Counts, Manifest, ManifestError, Sha256Digest};
+use crate::{ChannelUnit, Counts, Manifest, ManifestError, Sha256Digest};
 
 const MAGIC: &[u8; 4] = b"DPTK";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const DIGEST_BYTES: usize = 32;
 /// A manifest has less than 2 KB; a file that claims more is broken.
 const MAX_MANIFEST_BYTES: u32 = 64 * 1024;
@@ -64,27 +66,158 @@ pub enum TokensError {
     },
 }
 
+/// Perturbed records, one entry for each privacy unit.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// Token ids of the model's vocabulary.
+    Tokens(Vec<Vec<u32>>),
+    /// Words with one space between them.
+    Text(Vec<String>),
+}
+
+impl std::fmt::Debug for Payload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Perturbed, but the owner's all the same.
+        f.debug_struct("Payload").field("unit", &self.unit()).field("counts", &self.counts()).finish()
+    }
+}
+
+impl Payload {
+    /// What one item is.
+    pub fn unit(&self) -> ChannelUnit {
+        match self {
+            Self::Tokens(_) => ChannelUnit::Token,
+            Self::Text(_) => ChannelUnit::Word,
+        }
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Tokens(records) => records.len(),
+            Self::Text(records) => records.len(),
+        }
+    }
+
+    /// Whether there are no records.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Records and tokens or words.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        match self {
+            Self::Tokens(records) => records.iter().for_each(|ids| counts.add(ids.len())),
+            Self::Text(records) => {
+                records.iter().for_each(|text| counts.add(text.split_ascii_whitespace().count()));
+            }
+        }
+        counts
+    }
+
+    /// Token ids of all records: as they are, or by `encode` of their text.
+    ///
+    /// # Errors
+    /// Whatever `encode` says.
+    pub fn into_token_ids<E>(
+        self,
+        encode: impl FnMut(String) -> Result<Vec<u32>, E>,
+    ) -> Result<Vec<Vec<u32>>, E> {
+        match self {
+            Self::Tokens(records) => Ok(records),
+            Self::Text(records) => records.into_iter().map(encode).collect(),
+        }
+    }
+
+    /// The records as the file has them, without what is around them.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes);
+        bytes
+    }
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Tokens(records) => records.iter().for_each(|ids| {
+                push_leb128(bytes, ids.len() as u32);
+                ids.iter().for_each(|&id| push_leb128(bytes, id));
+            }),
+            Self::Text(records) => records.iter().for_each(|text| {
+                push_leb128(bytes, text.len() as u32);
+                bytes.extend_from_slice(text.as_bytes());
+            }),
+        }
+    }
+
+    fn read(unit: ChannelUnit, mut reader: Reader<'_>) -> Option<Self> {
+        let (mut tokens, mut texts) = (Vec::new(), Vec::new());
+        while !reader.0.is_empty() {
+            match unit {
+                ChannelUnit::Token => tokens.push(read_record(&mut reader)?),
+                ChannelUnit::Word => {
+                    let length = reader.leb128()? as usize;
+                    texts.push(std::str::from_utf8(reader.take(length)?).ok()?.to_owned());
+                }
+            }
+        }
+        Some(match unit {
+            ChannelUnit::Token => Self::Tokens(tokens),
+            ChannelUnit::Word => Self::Text(texts),
+        })
+    }
+}
+
+/// Some of a file's records, perturbed on their own: several workers make a file of one each.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Records and tokens in it.
+    pub counts: Counts,
+    /// The records as the file has them.
+    pub body: Vec<u8>,
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Part").field("counts", &self.counts).finish_non_exhaustive()
+    }
+}
+
 /// Puts the records and their manifest into one file.
 ///
 /// # Errors
 /// [`TokensError::Manifest`], [`TokensError::Counts`] or [`TokensError::TokenId`] if they do not belong together: what is
 /// written can be read.
-pub fn write(manifest: &Manifest, records: &[Vec<u32>]) -> Result<Vec<u8>, TokensError> {
+pub fn write(manifest: &Manifest, records: &Payload) -> Result<Vec<u8>, TokensError> {
     manifest.check()?;
     check_records(manifest, records)?;
+    sealed(manifest, |bytes| records.write(bytes))
+}
+
+/// Puts parts together, in the order of the text, under the manifest of all of them.
+///
+/// # Errors
+/// As [`write`], or [`TokensError::Corrupt`] for a body that no [`Part`] has.
+pub fn join(manifest: &Manifest, parts: &[Part]) -> Result<Vec<u8>, TokensError> {
+    manifest.check()?;
+    let bytes = sealed(manifest, |bytes| parts.iter().for_each(|part| bytes.extend_from_slice(&part.body)))?;
+    // The parts may come from other workers, so the result is checked as a reader would.
+    read(&bytes)?;
+    Ok(bytes)
+}
+
+fn sealed(manifest: &Manifest, records: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>, TokensError> {
     let json = serde_json::to_vec(manifest).map_err(|error| TokensError::ManifestJson(error.to_string()))?;
     if json.len() > MAX_MANIFEST_BYTES as usize {
         return Err(TokensError::ManifestJson(format!("it has {} bytes", json.len())));
     }
-    let mut bytes = Vec::with_capacity(json.len() + manifest.tokens as usize * 3 + records.len() * 2 + 64);
+    let mut bytes =
+        Vec::with_capacity(json.len() + manifest.tokens as usize * 3 + manifest.records as usize * 2 + 64);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&(json.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&json);
-    for record in records {
-        push_leb128(&mut bytes, record.len() as u32);
-        record.iter().for_each(|&id| push_leb128(&mut bytes, id));
-    }
+    records(&mut bytes);
     let digest = Sha256Digest::of(&bytes);
     bytes.extend_from_slice(digest.as_bytes());
     Ok(bytes)
@@ -94,12 +227,9 @@ pub fn write(manifest: &Manifest, records: &[Vec<u32>]) -> Result<Vec<u8>, Token
 ///
 /// # Errors
 /// A [`TokensError`] that says what is wrong with it.
-pub fn read(bytes: &[u8]) -> Result<(Manifest, Vec<Vec<u32>>), TokensError> {
-    let (manifest, mut reader) = read_head(bytes)?;
-    let mut records = Vec::new();
-    while !reader.0.is_empty() {
-        records.push(read_record(&mut reader).ok_or(TokensError::Corrupt)?);
-    }
+pub fn read(bytes: &[u8]) -> Result<(Manifest, Payload), TokensError> {
+    let (manifest, reader) = read_head(bytes)?;
+    let records = Payload::read(manifest.channel_unit, reader).ok_or(TokensError::Corrupt)?;
     check_records(&manifest, &records)?;
     Ok((manifest, records))
 }
@@ -143,11 +273,12 @@ fn read_record(reader: &mut Reader<'_>) -> Option<Vec<u32>> {
     (0..count).map(|_| reader.leb128()).collect()
 }
 
-fn check_records(manifest: &Manifest, records: &[Vec<u32>]) -> Result<(), TokensError> {
-    let (stated, actual) = (manifest.counts(), Counts::of(records));
-    if stated != actual {
+fn check_records(manifest: &Manifest, records: &Payload) -> Result<(), TokensError> {
+    let (stated, actual) = (manifest.counts(), records.counts());
+    if stated != actual || manifest.channel_unit != records.unit() {
         return Err(TokensError::Counts { stated, actual });
     }
+    let Payload::Tokens(records) = records else { return Ok(()) };
     let max = manifest.max_token_id;
     for (record, ids) in records.iter().enumerate() {
         if let Some(&id) = ids.iter().find(|&&id| id > max) {

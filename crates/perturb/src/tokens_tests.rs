@@ -4,9 +4,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::test_fixtures::{k_rr, perturber, set_rr};
 
+fn tokens(records: &[Vec<u32>]) -> Payload {
+    Payload::Tokens(records.to_vec())
+}
+
 fn manifest(records: &[Vec<u32>]) -> Manifest {
     let perturber = perturber(set_rr(3.0, 8));
-    Manifest::new(perturber.channel(), PrivacyUnit::Line, Counts::of(records), None)
+    let counts = tokens(records).counts();
+    Manifest::new(perturber.channel(), ChannelUnit::Token, PrivacyUnit::Line, counts, None)
 }
 
 fn records() -> Vec<Vec<u32>> {
@@ -14,7 +19,7 @@ fn records() -> Vec<Vec<u32>> {
 }
 
 fn file() -> Vec<u8> {
-    write(&manifest(&records()), &records()).unwrap()
+    write(&manifest(&records()), &tokens(&records())).unwrap()
 }
 
 /// A file with any body and a right digest.
@@ -23,13 +28,13 @@ fn sealed(body: &[u8]) -> Vec<u8> {
 }
 
 fn with_manifest(json: &[u8], body: &[u8]) -> Vec<u8> {
-    sealed(&[&b"DPTK\x01\x00"[..], &(json.len() as u32).to_le_bytes(), json, body].concat())
+    sealed(&[&b"DPTK\x02\x00"[..], &(json.len() as u32).to_le_bytes(), json, body].concat())
 }
 
 #[test]
 fn records_and_manifest_come_back() {
     let (manifest, read_records) = read(&file()).unwrap();
-    assert_eq!(read_records, records());
+    assert_eq!(read_records, tokens(&records()));
     assert_eq!(manifest, self::manifest(&records()));
     assert_eq!(read_manifest(&file()).unwrap(), manifest);
 }
@@ -58,14 +63,14 @@ fn other_files_say_so() {
     assert_eq!(read(b"hello world"), Err(TokensError::Magic));
     assert_eq!(read(b"DPTK\x07\x00"), Err(TokensError::Version(7)));
     assert_eq!(read(b"DPTK"), Err(TokensError::Corrupt));
-    assert_eq!(read(&sealed(b"DPTK\x01\x00")), Err(TokensError::Corrupt));
+    assert_eq!(read(&sealed(b"DPTK\x02\x00")), Err(TokensError::Corrupt));
 }
 
 #[test]
 fn lengths_that_lie_take_no_memory_and_are_errors() {
     let json = serde_json::to_vec(&manifest(&records())).unwrap();
     for length in [u32::MAX, MAX_MANIFEST_BYTES, json.len() as u32 + 1] {
-        let body = [&b"DPTK\x01\x00"[..], &length.to_le_bytes(), &json].concat();
+        let body = [&b"DPTK\x02\x00"[..], &length.to_le_bytes(), &json].concat();
         assert_eq!(read(&sealed(&body)), Err(TokensError::Corrupt));
     }
     let record_of_four_billion = with_manifest(&json, &[0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 1, 2, 3]);
@@ -97,15 +102,15 @@ fn a_bad_manifest_is_an_error_with_a_reason() {
 
 #[test]
 fn what_could_not_be_read_is_not_written() {
-    assert!(matches!(write(&manifest(&records()), &[vec![1]]), Err(TokensError::Counts { .. })));
+    assert!(matches!(write(&manifest(&records()), &tokens(&[vec![1]])), Err(TokensError::Counts { .. })));
     let mut changed = manifest(&records());
     changed.mechanism = k_rr(9.0);
-    assert!(matches!(write(&changed, &records()), Err(TokensError::Manifest(_))));
+    assert!(matches!(write(&changed, &tokens(&records())), Err(TokensError::Manifest(_))));
     let beyond = [vec![263]];
-    assert!(matches!(write(&manifest(&beyond), &beyond), Err(TokensError::TokenId { id: 263, .. })));
+    assert!(matches!(write(&manifest(&beyond), &tokens(&beyond)), Err(TokensError::TokenId { id: 263, .. })));
     let mut long = manifest(&records());
     long.model = Some("x".repeat(MAX_MANIFEST_BYTES as usize));
-    assert!(matches!(write(&long, &records()), Err(TokensError::ManifestJson(_))));
+    assert!(matches!(write(&long, &tokens(&records())), Err(TokensError::ManifestJson(_))));
 }
 
 proptest! {
@@ -129,12 +134,12 @@ proptest! {
         if let Ok((manifest, records)) = read(&with_manifest(&json, &body)) {
             prop_assert_eq!(write(&manifest, &records).unwrap(), with_manifest(&json, &body));
         }
-        drop(read(&sealed(&[&b"DPTK\x01\x00"[..], &body].concat())));
+        drop(read(&sealed(&[&b"DPTK\x02\x00"[..], &body].concat())));
     }
 
     #[test]
     fn any_records_come_back(records in prop::collection::vec(prop::collection::vec(0_u32..=262, 0..20), 0..20)) {
-        let file = write(&manifest(&records), &records).unwrap();
-        prop_assert_eq!(read(&file).unwrap().1, records);
+        let file = write(&manifest(&records), &tokens(&records)).unwrap();
+        prop_assert_eq!(read(&file).unwrap().1, tokens(&records));
     }
 }

@@ -126,18 +126,24 @@ impl TrainingGuarantee {
     }
 }
 
-/// Pure ε-local differential privacy of each token, from the manifest that came with the perturbed file. It is the owner's own statement: the
+/// Local differential privacy of each token or word, from the manifest that came with the perturbed file. It is the owner's own statement: the
 /// service checks that it is consistent, and cannot check that the tokens really passed the channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocalGuarantee {
-    /// Always `pure-epsilon-ldp`.
+    /// `pure-epsilon-ldp`, or `approximate-ldp` at [`delta`](Self::delta).
     pub notion: String,
+    /// The δ that every ε here is stated at; none for a pure guarantee.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<f64>,
+    /// What passed the channel as one piece: `token` or `word`.
+    #[serde(default = "token")]
+    pub unit: String,
     /// The channel with its parameters, as the manifest has it.
     pub mechanism: serde_json::Value,
     /// ε of one token.
     pub epsilon_per_token: f64,
-    /// ε of the longest record: the ε of its tokens add up.
+    /// ε of the longest record: its tokens compose, and a pure guarantee's ε add up.
     pub epsilon_of_longest_record: f64,
     /// Tokens of the longest record.
     pub max_tokens_in_a_record: u64,
@@ -149,6 +155,14 @@ pub struct LocalGuarantee {
     pub domain_sha256: String,
     /// SHA-256 of the neighbour table, if the mechanism uses one.
     pub neighbour_table_sha256: Option<String>,
+    /// SHA-256 of the embedding, if the mechanism uses one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_sha256: Option<String>,
+}
+
+/// What every channel worked on before there were channels over words.
+fn token() -> String {
+    "token".into()
 }
 
 /// SHA-256 digests in hexadecimal.

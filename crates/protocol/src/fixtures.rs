@@ -67,6 +67,8 @@ pub(crate) fn certificate(local: Option<LocalGuarantee>) -> Certificate {
 pub(crate) fn local_guarantee() -> LocalGuarantee {
     LocalGuarantee {
         notion: "pure-epsilon-ldp".into(),
+        delta: None,
+        unit: "token".into(),
         mechanism: serde_json::json!({"type": "set-rr", "epsilon": 8.0, "neighbours": 16}),
         epsilon_per_token: 8.0,
         epsilon_of_longest_record: 800.0,
@@ -75,5 +77,6 @@ pub(crate) fn local_guarantee() -> LocalGuarantee {
         domain_size: 4096,
         domain_sha256: "11".into(),
         neighbour_table_sha256: None,
+        embedding_sha256: None,
     }
 }

@@ -59,6 +59,9 @@ pub struct DpLoraRequest {
     /// Whether to release a noisy loss of each step, paid for out of the same ε; default no.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss_curve: Option<bool>,
+    /// How training on perturbed tokens allows for their channel; default [`Correction::default`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correction: Option<Correction>,
 }
 
 /// How long training runs.
@@ -112,6 +115,23 @@ pub struct DpLora {
     pub max_chunks_per_record: u32,
     /// Whether each step's loss is released, with noise.
     pub loss_curve: bool,
+    /// How training allows for the channel.
+    pub correction: Correction,
+}
+
+/// How training on tokens that passed set-rr or k-rr allows for the channel. Without effect on anything else.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Correction {
+    /// Takes the received tokens for the owner's.
+    Off,
+    /// Trains on the likelihood of what was received, with the received tokens as context.
+    Received,
+    /// The same, with the mean of what each received token may have been as context.
+    PosteriorMean,
+    /// The same, with the mean by what the model itself expects at each place: a second forward pass, and the best results.
+    #[default]
+    Denoised,
 }
 
 impl DpLora {
@@ -160,6 +180,7 @@ impl DpLoraRequest {
             max_length: integer("max_length", self.max_length, 128, 2, 8192)?,
             max_chunks_per_record: integer("max_chunks_per_record", self.max_chunks_per_record, 4, 1, 1024)?,
             loss_curve: self.loss_curve.unwrap_or(false),
+            correction: self.correction.unwrap_or_default(),
         })
     }
 }
@@ -192,6 +213,7 @@ impl From<DpLora> for DpLoraRequest {
             max_length: Some(valid.max_length),
             max_chunks_per_record: Some(valid.max_chunks_per_record),
             loss_curve: Some(valid.loss_curve),
+            correction: Some(valid.correction),
         }
     }
 }

@@ -79,11 +79,20 @@ fn states_at_least(stated: &TrainingGuarantee, epsilon: f64) -> bool {
 }
 
 fn local(stated: &LocalGuarantee, problems: &mut Vec<String>) {
-    if stated.notion != "pure-epsilon-ldp" {
-        problems.push("the text's guarantee is of a kind that this version does not know".into());
-    }
+    let tokens = match (stated.notion.as_str(), stated.delta) {
+        ("pure-epsilon-ldp", None) => stated.max_tokens_in_a_record,
+        // Gaussian tokens compose better than by addition, and the table that their ε depends on is not at hand: a record is
+        // worth its own one token at least.
+        ("approximate-ldp", Some(delta)) if delta > 0.0 && delta < 1.0 => {
+            stated.max_tokens_in_a_record.min(1)
+        }
+        _ => {
+            problems.push("the text's guarantee is of a kind that this version does not know".into());
+            return;
+        }
+    };
     // Summing a record's tokens rounds once a token at most.
-    let sum = stated.epsilon_per_token * stated.max_tokens_in_a_record as f64;
+    let sum = stated.epsilon_per_token * tokens as f64;
     if !(stated.epsilon_per_token > 0.0 && stated.epsilon_of_longest_record >= sum * (1.0 - 1e-9)) {
         problems.push("the longest record's epsilon is less than its tokens' together".into());
     }

@@ -17,6 +17,12 @@ use std::collections::BTreeMap;
 /// A model's tokenizer, by Hugging Face's name for it.
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
 
+/// A model's configuration and its weights, if they are one file: with them the page tries to undo its own scrambling.
+const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.safetensors";
+/// A page that loads more, or works with it, would keep its reader waiting.
+const MOST_BYTES: u64 = 16 << 20;
+
 /// `GET /v1/models`.
 pub(crate) async fn list(State(state): State<ApiState>, _: Tenant) -> Answer<Json<List<ModelObject>>> {
     let reads = known(&state).await?.into_iter().map(|id| {
@@ -30,7 +36,7 @@ pub(crate) async fn list(State(state): State<ApiState>, _: Tenant) -> Answer<Jso
     Ok(Json(List { object: "list".into(), data, first_id, last_id, has_more: false }))
 }
 
-/// `GET /v1/models/{id}`: with links to the files that perturbation needs.
+/// `GET /v1/models/{id}`: with links to the files that perturbation and the page's own attack on it need.
 pub(crate) async fn retrieve(
     State(state): State<ApiState>,
     _: Tenant,
@@ -38,8 +44,9 @@ pub(crate) async fn retrieve(
 ) -> Answer<Json<ModelObject>> {
     let index = load(&state, &id).await?;
     let mut files = BTreeMap::new();
-    for name in [TOKENIZER, MODEL_NEIGHBOURS] {
-        if let Some(entry) = index.files.get(name) {
+    for name in [TOKENIZER, MODEL_NEIGHBOURS, CONFIG, WEIGHTS] {
+        let entry = index.files.get(name).filter(|entry| entry.bytes <= MOST_BYTES || name != WEIGHTS);
+        if let Some(entry) = entry {
             let url = state.store.presign_get(&keys::model_file(&index.id, name), LINK_VALID, None).await?;
             files.insert(
                 name.to_owned(),

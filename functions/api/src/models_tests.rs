@@ -14,7 +14,7 @@ async fn models_are_listed_and_retrieved_with_links() {
     let model = world.get(&format!("/v1/models/{MODEL}")).await.ok();
     assert_eq!((model["object"].as_str(), model["owned_by"].as_str()), (Some("model"), Some("dpft")));
     let files = model["files"].as_object().unwrap();
-    assert_eq!(files.keys().collect::<Vec<_>>(), ["neighbours.bin", "tokenizer.json"]);
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["model.safetensors", "neighbours.bin", "tokenizer.json"]);
     assert_eq!(files["tokenizer.json"]["bytes"], 11);
     assert!(files["tokenizer.json"]["url"].as_str().unwrap().contains("models/tiny-model/tokenizer.json"));
 }

@@ -132,6 +132,7 @@ impl World {
             ("tokenizer.json".to_owned(), entry(TOKENIZER_JSON)),
             ("neighbours.bin".to_owned(), entry(b"a table")),
             ("model.safetensors".to_owned(), entry(b"weights")),
+            ("large.safetensors".to_owned(), entry(b"not for a page")),
         ]);
         let index = ModelIndex { id: id.clone(), created: START, description: "A tiny model.".into(), files };
         self.put_json(&protocol::keys::model_file(&id, "index.json"), &index).await;

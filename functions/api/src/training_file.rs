@@ -7,6 +7,7 @@ use crate::error::{Answer, Failure, sentence};
 use crate::file_store::FileStore;
 use crate::models::TOKENIZER;
 use dp::PrivacyUnit;
+use perturb::ChannelUnit;
 use perturb::text::{InputError, decode, records};
 use protocol::api::{FileMeta, ModelIndex, PURPOSE_FINE_TUNE};
 use protocol::error::ApiError;
@@ -73,18 +74,20 @@ async fn check_meta(files: &FileStore<'_>, meta: &FileMeta) -> Answer<()> {
 }
 
 fn check_tokens(content: &[u8], model: &ModelIndex) -> Result<(usize, PrivacyUnit), String> {
-    let (manifest, sequences) = perturb::tokens::read(content).map_err(|error| error.to_string())?;
+    let (manifest, records) = perturb::tokens::read(content).map_err(|error| error.to_string())?;
     let tokenizer = model.files.get(TOKENIZER).map(|entry| entry.sha256.as_str());
-    if tokenizer != Some(hex::encode(manifest.tokenizer_sha256.as_bytes()).as_str()) {
+    let perturbed = hex::encode(manifest.tokenizer_sha256.as_bytes());
+    // Perturbed words are text, which any model's tokenizer takes.
+    if manifest.channel_unit == ChannelUnit::Token && tokenizer != Some(perturbed.as_str()) {
         return Err(format!(
             "the file's tokens are of another tokenizer than that of `{}`: perturb the text for this model",
             model.id
         ));
     }
-    if sequences.is_empty() {
+    if records.is_empty() {
         return Err("the file holds no records: perturb a text that is not empty".into());
     }
-    Ok((sequences.len(), manifest.record_unit))
+    Ok((records.len(), manifest.record_unit))
 }
 
 fn check_text(content: &[u8], settings: &DpLora) -> Result<(usize, PrivacyUnit), InputError> {

@@ -99,14 +99,27 @@ async fn tokens_of_another_tokenizer_are_refused() {
     assert!(message.contains("another tokenizer"), "{message}");
 }
 
+#[tokio::test]
+async fn perturbed_words_suit_every_model() {
+    use perturb::{Mechanism, Perturber, Vocabulary};
+    let words = ["one", "two", "three"].map(|word| (word.to_owned(), 1));
+    let mechanism = Mechanism::KRr { epsilon: dp::Epsilon::try_from(4.0).unwrap() };
+    let perturber = Perturber::new(Vocabulary::new(words, 0).unwrap(), None, mechanism).unwrap();
+    let mut rng = dp::SecretSeed::from_bytes([1; 32]).stream(dp::Purpose::Perturbation, 0);
+    let go_on = |_| std::ops::ControlFlow::Continue(());
+    let file =
+        perturber.perturb_text("one two\nzebra".into(), perturb::PrivacyUnit::Line, None, &mut rng, go_on);
+    assert_eq!(refusal(&World::new().await, &file.unwrap().to_bytes().unwrap()).await, None);
+}
+
 /// Two records, perturbed over a vocabulary of four tokens that belongs to the tokenizer `json`.
 fn token_file(json: &[u8]) -> Vec<u8> {
-    use perturb::{Channel, Counts, Domain, Manifest, Mechanism, PrivacyUnit, Sha256Digest};
+    use perturb::{Channel, ChannelUnit, Domain, Manifest, Mechanism, Payload, PrivacyUnit, Sha256Digest};
     let domain = Domain::new(vec![0, 1, 2, 3], Sha256Digest::of(json)).unwrap();
     let epsilon = dp::Epsilon::try_from(4.0).unwrap();
     let channel = Channel::new(Mechanism::KRr { epsilon }, domain, None).unwrap();
-    let records = vec![vec![0, 3], vec![1]];
-    let manifest = Manifest::new(&channel, PrivacyUnit::Line, Counts::of(&records), None);
+    let records = Payload::Tokens(vec![vec![0, 3], vec![1]]);
+    let manifest = Manifest::new(&channel, ChannelUnit::Token, PrivacyUnit::Line, records.counts(), None);
     perturb::tokens::write(&manifest, &records).unwrap()
 }
 

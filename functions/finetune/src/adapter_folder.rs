@@ -5,7 +5,7 @@ use crate::model_card;
 use dp::{Budget, DpSgdPlan};
 use finetune::Adapter;
 use finetune::model::TOKENIZER_FILE;
-use perturb::Manifest;
+use perturb::{ChannelUnit, Manifest};
 use protocol::certificate::{CERTIFICATE_VERSION, Certificate, Hashes, LocalGuarantee, TrainingGuarantee};
 use protocol::hyperparameters::DpLora;
 use protocol::id::JobId;
@@ -83,7 +83,15 @@ fn certificate(provenance: &Provenance<'_>) -> Certificate {
 
 fn local_guarantee(manifest: &Manifest) -> LocalGuarantee {
     LocalGuarantee {
-        notion: "pure-epsilon-ldp".into(),
+        notion: match manifest.delta {
+            None => "pure-epsilon-ldp".into(),
+            Some(_) => "approximate-ldp".into(),
+        },
+        delta: manifest.delta.map(|delta| delta.get()),
+        unit: match manifest.channel_unit {
+            ChannelUnit::Word => "word".into(),
+            _ => "token".into(),
+        },
         // An enum of numbers with a tag always serialises.
         mechanism: serde_json::to_value(manifest.mechanism).expect("a mechanism is plain data"),
         epsilon_per_token: manifest.epsilon_per_token.get(),
@@ -92,6 +100,7 @@ fn local_guarantee(manifest: &Manifest) -> LocalGuarantee {
         tokens: manifest.tokens,
         domain_size: manifest.domain_size,
         domain_sha256: manifest.domain_sha256.to_string(),
+        embedding_sha256: manifest.embedding.map(|embedding| embedding.sha256.to_string()),
         neighbour_table_sha256: manifest.neighbour_table_sha256.map(|digest| digest.to_string()),
     }
 }

@@ -1,7 +1,13 @@
 //! From the owner's settings to the trainer's configuration. Whoever trains, the worker or the command line, takes it from here.
 
-use finetune::{LearningRate, LoraConfig, Privacy, Schedule, TargetModule, TrainingConfig};
+use finetune::channel::corrects;
+use finetune::{
+    ChannelCorrection, Context, Correction, CorrectionError, LearningRate, LoraConfig, Privacy, Records,
+    Schedule, TargetModule, TrainingConfig,
+};
+use perturb::{ChannelUnit, Manifest, NeighbourTable, Tokenizer};
 use protocol::hyperparameters::DpLora;
+use std::sync::Arc;
 
 /// A layer that the API knows and the trainer does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +42,39 @@ pub fn training_config(
     config.max_length = max_length(settings, max_positions);
     config.max_chunks_per_record = settings.max_chunks_per_record as usize;
     config.threads = threads;
+    config.correction = correction(settings.correction);
     Ok(config)
+}
+
+fn correction(asked: protocol::hyperparameters::Correction) -> Correction {
+    use protocol::hyperparameters::Correction as Asked;
+    let context = match asked {
+        Asked::Off => return Correction::Off,
+        Asked::Received => Context::Received,
+        Asked::PosteriorMean => Context::PosteriorMean,
+        Asked::Denoised => Context::Denoised { passes: 1 },
+    };
+    Correction::Forward { context }
+}
+
+/// The records with what the trainer is to know of their channel; as they are where there is nothing that it could use.
+///
+/// # Errors
+/// [`CorrectionError`] if the table is not the one that the text was perturbed with.
+pub fn with_channel(
+    records: Records,
+    manifest: Option<&Manifest>,
+    tokenizer: &Tokenizer,
+    table: Option<&NeighbourTable>,
+    vocab_size: usize,
+) -> Result<Records, CorrectionError> {
+    match manifest {
+        Some(manifest) if manifest.channel_unit == ChannelUnit::Token && corrects(manifest.mechanism) => {
+            let channel = ChannelCorrection::new(manifest, tokenizer.domain(), table, vocab_size)?;
+            Ok(records.with_channel(Arc::new(channel)))
+        }
+        _ => Ok(records),
+    }
 }
 
 /// Tokens of one sequence: what was asked for, or all that the model has positions for.

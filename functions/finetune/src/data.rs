@@ -1,10 +1,10 @@
-//! From the training file's bytes to records: plain text is tokenised here, a file of perturbed tokens says itself what it is.
+//! From the training file's bytes to records: plain text and perturbed words are tokenised here, a perturbed file says itself what it is.
 
 use crate::problem::{Subject, permanent};
 use finetune::model::LlamaConfig;
 use finetune::{RecordOptions, Records};
 use jobs::SliceError;
-use perturb::{Manifest, Tokenizer, text, tokens};
+use perturb::{ChannelUnit, Manifest, NeighbourTable, Tokenizer, text, tokens};
 use protocol::hyperparameters::DpLora;
 
 /// How a file of perturbed tokens begins.
@@ -20,7 +20,7 @@ pub(crate) struct Prepared {
     pub(crate) predicted_tokens: u64,
 }
 
-/// Reads `bytes` as records for a model with this configuration and tokenizer.
+/// Reads `bytes` as records for a model with this configuration, tokenizer and neighbour table.
 ///
 /// # Errors
 /// A permanent error, with one sentence that says what is wrong with the file.
@@ -29,6 +29,7 @@ pub(crate) fn prepare(
     settings: &DpLora,
     model: &LlamaConfig,
     tokenizer: &Tokenizer,
+    table: Option<&NeighbourTable>,
 ) -> Result<Prepared, SliceError> {
     let (unit, sequences, manifest) = if bytes.starts_with(TOKENS_MAGIC) {
         let (manifest, sequences) = perturbed(bytes, tokenizer)?;
@@ -42,21 +43,25 @@ pub(crate) fn prepare(
     let options = RecordOptions::for_model(model, unit, max_length, max_chunks);
     let records = Records::from_sequences(&sequences, &options)
         .map_err(|error| permanent(Subject::TrainingFile, error))?;
+    let records = crate::config::with_channel(records, manifest.as_ref(), tokenizer, table, model.vocab_size)
+        .map_err(|error| permanent(Subject::TrainingFile, error))?;
     let predicted_tokens = records.iter().map(|record| record.predicted_tokens() as u64).sum();
     Ok(Prepared { records, manifest, predicted_tokens })
 }
 
 fn perturbed(bytes: &[u8], tokenizer: &Tokenizer) -> Result<(Manifest, Vec<Vec<u32>>), SliceError> {
-    let (manifest, sequences) =
-        tokens::read(bytes).map_err(|error| permanent(Subject::TrainingFile, error))?;
+    let (manifest, records) = tokens::read(bytes).map_err(|error| permanent(Subject::TrainingFile, error))?;
     let domain = tokenizer.domain();
-    if manifest.tokenizer_sha256 != tokenizer.sha256() || manifest.domain_sha256 != domain.sha256() {
+    let other = manifest.tokenizer_sha256 != tokenizer.sha256() || manifest.domain_sha256 != domain.sha256();
+    if manifest.channel_unit == ChannelUnit::Token && other {
         return Err(permanent(
             Subject::TrainingFile,
             "the file was perturbed with another model's tokenizer: perturb the text again with the model that is to be trained",
         ));
     }
-    Ok((manifest, sequences))
+    let encode =
+        |text: String| tokenizer.encode(&text).map_err(|error| permanent(Subject::TrainingFile, error));
+    Ok((manifest, records.into_token_ids(encode)?))
 }
 
 fn plain(bytes: &[u8], settings: &DpLora, tokenizer: &Tokenizer) -> Result<Vec<Vec<u32>>, SliceError> {

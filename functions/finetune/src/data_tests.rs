@@ -14,7 +14,7 @@ fn config() -> LlamaConfig {
 }
 
 fn prepared(bytes: &[u8], request: DpLoraRequest) -> Result<Prepared, SliceError> {
-    prepare(bytes, &request.validate().unwrap(), &config(), &tokenizer())
+    prepare(bytes, &request.validate().unwrap(), &config(), &tokenizer(), None)
 }
 
 fn refusal(bytes: &[u8], request: DpLoraRequest) -> String {

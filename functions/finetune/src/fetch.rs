@@ -63,6 +63,17 @@ pub(crate) async fn model_files(store: &dyn Store, index: &ModelIndex) -> Result
     Ok(files)
 }
 
+/// Reads the model's neighbour table, if it has one.
+pub(crate) async fn neighbour_table(
+    store: &dyn Store,
+    index: &ModelIndex,
+) -> Result<Option<Bytes>, SliceError> {
+    match index.files.get(keys::MODEL_NEIGHBOURS) {
+        Some(entry) => model_file(store, &index.id, keys::MODEL_NEIGHBOURS, entry).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 async fn model_file(
     store: &dyn Store,
     model: &ModelId,

@@ -75,12 +75,13 @@ fn local_words(guarantee: Option<&LocalGuarantee>) -> String {
     let Some(guarantee) = guarantee else {
         return "Nothing: the text was uploaded as it is, and the service saw it.\n".into();
     };
-    let LocalGuarantee { epsilon_per_token, epsilon_of_longest_record, max_tokens_in_a_record, .. } =
+    let LocalGuarantee { unit, epsilon_per_token, epsilon_of_longest_record, max_tokens_in_a_record, .. } =
         guarantee;
+    let delta = guarantee.delta.map_or(String::new(), |delta| format!(", all at a delta of {delta:e}"));
     format!(
-        "By its owner's statement, every token passed a randomised channel on the owner's machine before it was uploaded: {epsilon_per_token}-local \
-         differential privacy of each token, against everybody, the service included. Tokens of a record add up: the longest record has \
-         {max_tokens_in_a_record} tokens and so {epsilon_of_longest_record} in all. Not hidden are the number of records and of tokens in each. \
+        "By its owner's statement, every {unit} passed a randomised channel on the owner's machine before it was uploaded: {epsilon_per_token}-local \
+         differential privacy of each {unit}, against everybody, the service included. They compose: the longest record has \
+         {max_tokens_in_a_record} and so {epsilon_of_longest_record} in all{delta}. Not hidden are the number of records and of {unit}s in each. \
          This guarantee and that of training hold against different readers and must not be added up.\n"
     )
 }

@@ -10,7 +10,7 @@ use crate::training::SliceTask;
 use bytes::Bytes;
 use finetune::{BaseModel, ModelFiles};
 use jobs::{Clock, SliceBudget, SliceError, SliceResult, SliceRunner, Store};
-use perturb::Tokenizer;
+use perturb::{NeighbourTable, Tokenizer};
 use protocol::api::FileMeta;
 use protocol::signature::CertificateKey;
 use protocol::state::JobState;
@@ -37,6 +37,8 @@ pub(crate) struct LoadedModel {
     pub(crate) base: Arc<BaseModel>,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) tokenizer_json: Vec<u8>,
+    /// The sets of set randomised response, if the model was published with them.
+    neighbours: Option<NeighbourTable>,
     /// SHA-256 of its files, by name.
     pub(crate) hashes: BTreeMap<String, String>,
 }
@@ -64,8 +66,9 @@ impl FinetuneRunner {
         // Gone before the next is loaded, so that two never fill the memory.
         self.model.clear();
         let files = fetch::model_files(&*self.store, &indexed.index).await?;
+        let neighbours = fetch::neighbour_table(&*self.store, &indexed.index).await?;
         let version = indexed.version.clone();
-        let model = blocking(move || load(files, indexed)).await?;
+        let model = blocking(move || load(files, neighbours, indexed)).await?;
         Ok(self.model.keep(version, model))
     }
 
@@ -85,7 +88,10 @@ impl FinetuneRunner {
         self.data.clear();
         let bytes = fetch::file_content(&*self.store, meta).await?;
         let (settings, model) = (settings.clone(), Arc::clone(model));
-        let prepare = move || data::prepare(&bytes, &settings, model.base.config(), &model.tokenizer);
+        let prepare = move || {
+            let (config, table) = (model.base.config(), model.neighbours.as_ref());
+            data::prepare(&bytes, &settings, config, &model.tokenizer, table)
+        };
         Ok(self.data.keep(key, blocking(prepare).await?))
     }
 }
@@ -115,11 +121,18 @@ impl SliceRunner for FinetuneRunner {
     }
 }
 
-fn load(files: ModelFiles, indexed: IndexedModel) -> Result<LoadedModel, SliceError> {
+fn load(
+    files: ModelFiles,
+    neighbours: Option<Bytes>,
+    indexed: IndexedModel,
+) -> Result<LoadedModel, SliceError> {
     let base = BaseModel::load(&files).map_err(|error| permanent(Subject::Model, error))?;
     let tokenizer =
         Tokenizer::from_bytes(&files.tokenizer_json).map_err(|error| permanent(Subject::Model, error))?;
+    let table = |bytes: Bytes| NeighbourTable::from_bytes(&bytes, tokenizer.domain());
+    let neighbours = neighbours.map(table).transpose().map_err(|error| permanent(Subject::Model, error))?;
     Ok(LoadedModel {
+        neighbours,
         base: Arc::new(base),
         tokenizer,
         tokenizer_json: files.tokenizer_json,

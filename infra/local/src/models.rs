@@ -7,7 +7,7 @@ use bytes::Bytes;
 use finetune::model::{CONFIG_FILE, TOKENIZER_FILE};
 use finetune::{BaseModel, LlamaConfig, ModelFiles};
 use jobs::{Clock, PutCondition, Store, StoreError};
-use perturb::{MAX_NEIGHBOURS, NeighbourTable, Tokenizer};
+use perturb::{DEFAULT_NEIGHBOURS, NeighbourTable, Tokenizer};
 use protocol::api::{ModelFileEntry, ModelIndex};
 use protocol::id::ModelId;
 use protocol::keys::{MODEL_INDEX, MODEL_NEIGHBOURS, model_file};
@@ -72,7 +72,7 @@ fn check(files: ModelFiles) -> Result<Checked, String> {
     let domain = tokenizer.domain();
     let (embeddings, dim) = model.input_embeddings();
     // A set of neighbours leaves out at least one token, also in the tiniest vocabulary.
-    let columns = MAX_NEIGHBOURS.min(u32::try_from(domain.len() - 1).unwrap_or(MAX_NEIGHBOURS));
+    let columns = DEFAULT_NEIGHBOURS.min(u32::try_from(domain.len() - 1).unwrap_or(DEFAULT_NEIGHBOURS));
     let table =
         NeighbourTable::build(&embeddings, dim, domain, columns).map_err(|error| error.to_string())?;
     let table = table.to_bytes(domain).map_err(|error| error.to_string())?;

@@ -32,14 +32,23 @@ pub(crate) enum Bench {
     Accountant,
     /// The one-run privacy audit.
     Audit,
+    /// Tokens per second of the page's worker, beside TensorFlow.js.
+    Perturb,
+    /// Words per second and quality of word vectors, beside gensim.
+    Word2vec,
+    /// What training makes of perturbed text, with and without knowing the channel.
+    Channel,
 }
 
 impl Bench {
-    const ALL: [(&'static str, Self); 4] = [
+    const ALL: [(&'static str, Self); 7] = [
         ("training", Self::Training),
         ("noise", Self::Noise),
         ("accountant", Self::Accountant),
         ("audit", Self::Audit),
+        ("perturb", Self::Perturb),
+        ("word2vec", Self::Word2vec),
+        ("channel", Self::Channel),
     ];
 }
 

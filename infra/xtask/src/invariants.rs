@@ -18,7 +18,7 @@ const TENSORS: [&str; 4] = ["candle", "candle-", "tokenizers", "safetensors"];
 const AWS: [&str; 3] = ["aws-", "lambda_", "lambda-"];
 
 /// The rules. `finetune` and `jobs` know nothing of each other: they meet in functions/finetune.
-pub(crate) const RULES: [Rule; 7] = [
+pub(crate) const RULES: [Rule; 8] = [
     Rule {
         package: "dp",
         members: &[],
@@ -38,6 +38,11 @@ pub(crate) const RULES: [Rule; 7] = [
         package: "web-client",
         members: &["dp", "perturb", "protocol"],
         forbidden: &["candle", "candle-", "tokio", "tokio-", "aws-"],
+    },
+    Rule {
+        package: "word2vec",
+        members: &["dp"],
+        forbidden: &["candle", "candle-", "tokio", "tokio-", "aws-", "lambda_"],
     },
     Rule { package: "finetune", members: &["dp", "perturb"], forbidden: &AWS },
     Rule { package: "jobs", members: &["dp", "protocol"], forbidden: &TENSORS },

@@ -31,6 +31,9 @@ cargo xtask build-page          builds the page's WASM into web-client/site/pkg
 cargo xtask bench training [MODEL_DIR [max_length] [threads] [batch] [steps]]
 cargo xtask bench noise | accountant      values per second of the noise; time of one query
 cargo xtask bench audit [black-box] [--seeds N]   a lower bound on what training really spends
+cargo xtask bench perturb                 tokens per second of the page in Chromium, beside TensorFlow.js (needs npm)
+cargo xtask bench word2vec CORPUS EVALUATION_SETS [EPOCHS]    words per second and quality, beside gensim
+cargo xtask bench channel …               training on perturbed text: see docs/channel-aware-training.md
 cargo xtask test [--only STAGE]... [--skip STAGE]...
                                 sets up what is missing, then runs every test; `cargo xtask stages` names the stages
 ";
@@ -85,8 +88,33 @@ fn run_bench(root: &Path, bench: Bench, rest: &[String]) -> Result<(), Failure> 
             cargo.args(["bench", "--package", "dp", "--bench", "accountant", "--"]).args(rest)
         }
         Bench::Audit => cargo.args(["run", "--release", "--package", "audit", "--"]).args(rest),
+        Bench::Perturb => {
+            page::build(root)?;
+            tools::chromium(root)?;
+            // With the whole workspace, so that nothing is built twice for other features.
+            cargo.args(["build", "--release", "--workspace", "--example", "perturb_speed"]).run()?;
+            let program = root.join("target/release/examples/perturb_speed");
+            Command::new(root, program).args([tools::tensorflow_js(root)?]).args(rest)
+        }
+        Bench::Word2vec => return word2vec_bench(root, rest),
+        Bench::Channel => cargo.args(["run", "--release", "--package", "channel-study", "--"]).args(rest),
     }
     .run()
+}
+
+/// Ours and gensim, one after the other on the same text with two threads each.
+fn word2vec_bench(root: &Path, rest: &[String]) -> Result<(), Failure> {
+    let [corpus, sets, epochs @ ..] = rest else {
+        return Err(Failure::new(
+            "`bench word2vec` needs a text8-like corpus and a folder of evaluation sets",
+        ));
+    };
+    let epochs = epochs.first().map_or("5", String::as_str);
+    let ours = ["run", "--release", "--package", "word2vec", "--example", "compare", "--"];
+    let arguments = [corpus, epochs, "2", sets];
+    Command::new(root, "cargo").args(ours).args(arguments).run()?;
+    let peer = "crates/word2vec/examples/gensim_peer.py";
+    Command::new(root, tools::gensim(root)?).args([peer]).args(arguments).run()
 }
 
 /// The folder that holds the workspace's Cargo.toml.

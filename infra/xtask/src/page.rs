@@ -23,15 +23,35 @@ pub(crate) fn build_wasm(root: &Path, packages: &[&str]) -> Result<(), Failure> 
         .run()
 }
 
+/// The tables of whole words, as the page's folder has them.
+const TABLES: [&str; 3] = ["vocabulary.bin", "embedding.bin", "neighbours.bin"];
+
 /// Builds the page.
 ///
 /// # Errors
 /// When a build fails; cargo's messages are on the terminal.
 pub(crate) fn build(root: &Path) -> Result<(), Failure> {
+    copy_tables(&root.join("tables/english"), &root.join("web-client/site/tables/english"))?;
     build_wasm(root, &["web-client"])?;
     let module = target_dir(root).join(WASM).join("release/web_client.wasm");
     Command::new(root, "cargo")
         .args(["run", "--release", "--package", "bindgen", "--"])
         .args([module.as_path(), &root.join("web-client/site/pkg"), Path::new("web_client")])
         .run()
+}
+
+/// Copies the tables of whole words beside the page, with an index of their sizes and digests.
+fn copy_tables(from: &Path, to: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(format!("cannot copy {} to {}: {error}", from.display(), to.display()))
+    };
+    std::fs::create_dir_all(to).map_err(failed)?;
+    let mut entries = Vec::new();
+    for name in TABLES {
+        let bytes = std::fs::copy(from.join(name), to.join(name)).map_err(failed)?;
+        let sum = Command::new(from, "sha256sum").args([name]).capture()?;
+        let sha256 = sum.text.split_whitespace().next().unwrap_or_default().to_owned();
+        entries.push(format!("  \"{name}\": {{\"bytes\": {bytes}, \"sha256\": \"{sha256}\"}}"));
+    }
+    std::fs::write(to.join("index.json"), format!("{{\n{}\n}}\n", entries.join(",\n"))).map_err(failed)
 }

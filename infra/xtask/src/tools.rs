@@ -133,6 +133,53 @@ fn debian_packages(root: &Path, packages: &[&str]) -> Result<(), Failure> {
         .run()
 }
 
+/// The folder of TensorFlow.js and its WASM backend, the peer that perturbation in the browser is measured beside.
+pub(crate) fn tensorflow_js(root: &Path) -> Result<PathBuf, Failure> {
+    const CORE: &str = "@tensorflow/tfjs";
+    const BACKEND: &str = "@tensorflow/tfjs-backend-wasm";
+    let (folder, files) = (root.join("target/tfjs"), root.join("target/tfjs/files"));
+    if files.join("done").exists() {
+        return Ok(files);
+    }
+    let failed = |error: std::io::Error| Failure::new(format!("cannot make {}: {error}", files.display()));
+    std::fs::create_dir_all(&files).map_err(failed)?;
+    println!("installing: TensorFlow.js 4.22.0 into {}", folder.display());
+    Command::new(root, "npm")
+        .args(["install", "--no-save", "--no-package-lock", "--prefix"])
+        .args([folder.as_path()])
+        .args([format!("{CORE}@4.22.0"), format!("{BACKEND}@4.22.0")])
+        .run()?;
+    for (package, name) in [
+        (CORE, "tf.min.js"),
+        (BACKEND, "tf-backend-wasm.min.js"),
+        (BACKEND, "tfjs-backend-wasm.wasm"),
+        (BACKEND, "tfjs-backend-wasm-simd.wasm"),
+        (BACKEND, "tfjs-backend-wasm-threaded-simd.wasm"),
+    ] {
+        let source = folder.join("node_modules").join(package).join("dist").join(name);
+        std::fs::copy(&source, files.join(name)).map_err(failed)?;
+    }
+    // Written last, so that an installation that was cut short is repeated.
+    std::fs::write(files.join("done"), "").map_err(failed)?;
+    Ok(files)
+}
+
+/// A Python with gensim, the peer that word vectors are measured beside.
+pub(crate) fn gensim(root: &Path) -> Result<PathBuf, Failure> {
+    let folder = root.join("target/gensim");
+    let python = folder.join("bin/python");
+    if Command::new(root, &python).args(["-c", "import gensim"]).capture().is_ok_and(|output| output.success)
+    {
+        return Ok(python);
+    }
+    create_environment(root, &folder)?;
+    println!("installing: gensim 4.4.0 into {}", folder.display());
+    Command::new(root, &python)
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "gensim==4.4.0"])
+        .run()?;
+    Ok(python)
+}
+
 /// A file's text.
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path)

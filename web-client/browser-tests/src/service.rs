@@ -60,8 +60,8 @@ impl Service {
     /// If it cannot be copied.
     pub fn copy_of_site() -> anyhow::Result<TempDir> {
         let copy = tempfile::tempdir()?;
-        std::fs::create_dir(copy.path().join("pkg"))?;
-        for folder in ["", "pkg"] {
+        for folder in ["", "pkg", "tables/english"] {
+            std::fs::create_dir_all(copy.path().join(folder))?;
             for entry in std::fs::read_dir(Self::site().join(folder)).context("build the page first")? {
                 let path = entry?.path();
                 let name = path.file_name().context("an entry has a name")?;

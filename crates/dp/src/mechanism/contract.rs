@@ -55,6 +55,11 @@ enum Loss {
 }
 
 impl Contract {
+    /// Pure ε-LDP where any two items are neighbours and nothing but ε is to be said.
+    pub fn per_item(epsilon: Epsilon) -> Self {
+        Self::pure(epsilon, Sensitivity::Discrete)
+    }
+
     /// Pure ε-LDP.
     pub(crate) fn pure(epsilon: Epsilon, sensitivity: Sensitivity) -> Self {
         Self { notion: Notion::PureLdp, sensitivity, loss: Loss::Pure(epsilon) }
@@ -91,19 +96,29 @@ impl Contract {
     /// Pure: n·ε, which is reached. Gaussian: n draws with sensitivity Δ each are one with Δ·√n, exactly (Balle &
     /// Wang 2018, Theorem 8).
     pub fn epsilon(&self, tokens: u64) -> f64 {
-        // An f64 of up to 2⁵³ tokens is exact; beyond, and in the product and the root, one step up covers the
-        // rounding.
-        let tokens = (tokens as f64).next_up();
+        let tokens = rounded_up(tokens);
         match self.loss {
             _ if tokens < 1.0 => 0.0,
-            Loss::Pure(epsilon) if tokens < 2.0 => epsilon.get(),
-            Loss::Pure(epsilon) => (tokens * epsilon.get()).next_up(),
+            Loss::Pure(epsilon) => product_rounded_up(tokens, epsilon.get()),
             Loss::Gaussian { noise_multiplier, delta } => {
-                let multiplier = (noise_multiplier / tokens.sqrt().next_up()).next_down();
-                gaussian::epsilon(multiplier, delta)
+                let root = if tokens < 2.0 { 1.0 } else { tokens.sqrt().next_up() };
+                gaussian::epsilon((noise_multiplier / root).next_down(), delta)
             }
         }
     }
+}
+
+/// The least f64 that is not below `tokens`, or the one after it.
+fn rounded_up(tokens: u64) -> f64 {
+    // Exact up to 2⁵³.
+    if tokens <= 1 << 53 { tokens as f64 } else { (tokens as f64).next_up() }
+}
+
+/// a·b if that is an f64, else one above it.
+fn product_rounded_up(a: f64, b: f64) -> f64 {
+    let product = a * b;
+    // The remainder of a rounded product is an f64, and the fused operation gives it.
+    if libm::fma(a, b, -product) > 0.0 { product.next_up() } else { product }
 }
 
 #[cfg(test)]

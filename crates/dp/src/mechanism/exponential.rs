@@ -18,6 +18,13 @@
 //! e^ε′ / (1 − η)², and ε′ ≤ ε + 2·ln(1 − η) makes that e^ε. Nothing is asked of the distances: not symmetry, nor the
 //! triangle inequality.
 //!
+//! # Two ways to draw
+//! [`ExponentialMechanism::row`] takes all weights of an input. [`ExponentialMechanism::sample_under`] takes an
+//! [`Envelope`] of cheap upper bounds U(y) ≥ w(d(x, y)) instead and looks at the weights of what it proposes only: a
+//! uniform integer below Σ U falls in the interval of one y, at a place below U(y), and counts if that place is below
+//! w(d(x, y)); else the next one is drawn. Of the integers that count, each y has exactly as many as its weight, so
+//! both ways have the same distribution to the last bit.
+//!
 //! Not hidden: the time that a draw takes varies with the draw.
 
 use rand::CryptoRng;
@@ -32,6 +39,31 @@ const MAX_WEIGHT_BITS: u32 = 52;
 const TOTAL_BITS: u32 = 63;
 /// The smallest weight has this many bits, so that rounding costs ε no more than 2⁻²⁰ or so.
 const MIN_WEIGHT_BITS: u32 = 20;
+
+/// Widths of an [`Envelope`] are up to 2²³, the weight of distance 0: in f32 they are still whole numbers.
+const ENVELOPE_BITS: u32 = 23;
+
+/// Upper bounds of the weights of one input, in units of 2^([`weight_bits`](ExponentialMechanism::weight_bits) − 23).
+///
+/// The intervals [0, U(0)), [U(0), U(0) + U(1)), … of the outputs in any order share the numbers below the total.
+pub trait Envelope {
+    /// The sum of all bounds. At most the domain's size times 2²³.
+    fn total(&self) -> u64;
+
+    /// The output in whose interval `position`, a number below the total, lies.
+    fn locate(&self, position: u64) -> Proposal;
+}
+
+/// One output's interval, and a place in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proposal {
+    /// The output.
+    pub item: u32,
+    /// From the interval's begin.
+    pub offset: u64,
+    /// The interval's length, U: at least the output's weight.
+    pub width: u64,
+}
 
 /// Exponential mechanism over one domain: see the [module](self) for its contract.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,6 +118,61 @@ impl ExponentialMechanism {
         let cumulative: Vec<u64> = distances.into_iter().scan(0, add).collect();
         assert_eq!(cumulative.len(), self.domain as usize, "there must be a distance to each item");
         ExponentialRow { cumulative }
+    }
+
+    /// Draws an output of the input that `envelope` bounds and `distance` measures, as a [`row`](Self::row) would.
+    ///
+    /// # Panics
+    /// If a bound is below a weight that it should bound: the draw would not have the right distribution.
+    pub fn sample_under(
+        &self,
+        envelope: &impl Envelope,
+        distance: impl Fn(u32) -> f64,
+        rng: &mut impl CryptoRng,
+    ) -> u32 {
+        let bound = self.envelope_units_to_weight(envelope.total());
+        loop {
+            if let Some(item) = self.verdict(envelope, &distance, uniform_below(rng, bound)) {
+                return item;
+            }
+        }
+    }
+
+    /// The output of one of the equally likely draws, or nothing if it is above the weight.
+    fn verdict(&self, envelope: &impl Envelope, distance: impl Fn(u32) -> f64, draw: u64) -> Option<u32> {
+        let shift = self.weight_bits - ENVELOPE_BITS;
+        let Proposal { item, offset, width } = envelope.locate(draw >> shift);
+        let offset = offset << shift | (draw & ((1 << shift) - 1));
+        let weight = self.weight(distance(item));
+        assert!(weight <= width << shift, "the envelope lies below the weight of item {item}");
+        (offset < weight).then_some(item)
+    }
+
+    fn envelope_units_to_weight(&self, total: u64) -> u64 {
+        let most = u64::from(self.domain) << ENVELOPE_BITS;
+        assert!((1..=most).contains(&total), "the envelope is empty or larger than all weights can be");
+        // Below 2⁶³: the domain's bits and the weights' are that many together.
+        total << (self.weight_bits - ENVELOPE_BITS)
+    }
+
+    /// The number b of the [contract](self): no weight is above 2^b.
+    pub fn weight_bits(&self) -> u32 {
+        self.weight_bits
+    }
+
+    /// ε′ / 2D of the [contract](self): no weight is above 2^b·exp(−rate·distance).
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// D: what is further counts as this far.
+    pub fn max_distance(&self) -> f64 {
+        self.max_distance
+    }
+
+    /// V, the number of items.
+    pub fn domain(&self) -> u32 {
+        self.domain
     }
 
     /// What is promised for one item and for many.

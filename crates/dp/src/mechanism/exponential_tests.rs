@@ -118,6 +118,94 @@ fn over_all_draws_each_output_has_exactly_its_weight() {
     assert_eq!(mechanism.weight(7.0), mechanism.weight(1.0), "beyond the largest distance");
 }
 
+// Widths one after the other; any search will do.
+struct List(Vec<u64>);
+
+impl Envelope for List {
+    fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    fn locate(&self, position: u64) -> Proposal {
+        let mut offset = position;
+        for (item, &width) in (0..).zip(&self.0) {
+            if offset < width {
+                return Proposal { item, offset, width };
+            }
+            offset -= width;
+        }
+        panic!("{position} is not below the total");
+    }
+}
+
+// Large weights in small numbers: one bit below the widths' 23 is 2⁵ here, and weights are 2²⁸·e⁻¹² … 2²⁸·e⁻¹⁵.
+fn few_draws() -> (ExponentialMechanism, [f64; 5]) {
+    let few = ExponentialMechanism {
+        domain: 5,
+        max_distance: 1.0,
+        epsilon: epsilon(3.0),
+        rate: 15.0,
+        weight_bits: 28,
+    };
+    (few, [0.9, 0.8, 1.0, 0.95, 7.0])
+}
+
+fn counts_over_all_draws(mechanism: &ExponentialMechanism, list: &List, distances: &[f64; 5]) -> Vec<u64> {
+    let mut counts = vec![0; 5];
+    for draw in 0..mechanism.envelope_units_to_weight(list.total()) {
+        if let Some(item) = mechanism.verdict(list, |item| distances[item as usize], draw) {
+            counts[item as usize] += 1;
+        }
+    }
+    counts
+}
+
+#[test]
+fn over_all_draws_under_any_envelope_each_output_has_exactly_its_weight() {
+    let (mechanism, distances) = few_draws();
+    let weights = distances.map(|d| mechanism.weight(d));
+    let tight = weights.map(|weight| weight.div_ceil(1 << 5));
+    for slack in [[0; 5], [1, 0, 7, 0, 0], [100, 3, 0, 0, 50]] {
+        let list = List(tight.iter().zip(slack).map(|(width, slack)| width + slack).collect());
+        assert_eq!(counts_over_all_draws(&mechanism, &list, &distances), weights, "{slack:?}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "below the weight of item 1")]
+fn an_envelope_below_a_weight_is_noticed() {
+    let (mechanism, distances) = few_draws();
+    let mut list = List(distances.iter().map(|&d| mechanism.weight(d).div_ceil(1 << 5)).collect());
+    list.0[1] -= 1;
+    counts_over_all_draws(&mechanism, &list, &distances);
+}
+
+#[test]
+#[should_panic(expected = "larger than all weights can be")]
+fn an_envelope_that_would_overflow_is_refused() {
+    let mechanism = ExponentialMechanism::new(3, 1.0, epsilon(1.0)).unwrap();
+    let list = List(vec![1 << 23, 1 << 23, (1 << 23) + 1]);
+    mechanism.sample_under(&list, |_| 0.0, &mut ChaCha20Rng::from_seed([0; 32]));
+}
+
+#[test]
+fn samples_under_an_envelope_follow_the_distribution() {
+    let mechanism = ExponentialMechanism::new(8, 2.0, epsilon(3.0)).unwrap();
+    let distance = |item: u32| f64::from(item) / 4.0;
+    // What is proposed has another distribution than what is drawn.
+    let width = |item| (mechanism.weight(distance(item)) >> 29) + if item % 2 == 0 { 1 } else { 1 << 22 };
+    let list = List((0..8).map(width).collect());
+    let mut rng = ChaCha20Rng::from_seed([82; 32]);
+    let mut counts = vec![0; 8];
+    (0..200_000).for_each(|_| counts[mechanism.sample_under(&list, distance, &mut rng) as usize] += 1);
+    let expected = |e: f64| -> Vec<f64> {
+        let weights: Vec<f64> = (0..8).map(|item| (-e * distance(item) / 4.0).exp()).collect();
+        weights.iter().map(|w| w / weights.iter().sum::<f64>()).collect()
+    };
+    assert!(chi_square_score(&counts, &expected(3.0)) < 4.0);
+    assert!(chi_square_score(&counts, &expected(3.1)) > 4.0);
+}
+
 #[test]
 fn samples_follow_the_distribution() {
     let mechanism = ExponentialMechanism::new(8, 2.0, epsilon(3.0)).unwrap();

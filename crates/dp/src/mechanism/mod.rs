@@ -21,7 +21,7 @@ mod vector_gaussian;
 mod vector_laplace;
 
 pub use contract::{Contract, Notion, Sensitivity};
-pub use exponential::{ExponentialMechanism, ExponentialRow};
+pub use exponential::{Envelope, ExponentialMechanism, ExponentialRow, Proposal};
 pub use region::Region;
 pub use vector_gaussian::{VectorGaussian, classical_epsilon};
 pub use vector_laplace::VectorLaplace;

@@ -44,6 +44,13 @@ fn diameters_are_those_of_the_corners() {
     assert_eq!(Region::UnitBall.l1_diameter(50, 20), 14_829_104);
 }
 
+#[test]
+fn squares_are_exact_on_both_sides_of_32_bits() {
+    for value in [0, 1, u64::from(u32::MAX), 1 << 32, (1 << 45) + 7] {
+        assert_eq!(square(value), u128::from(value) * u128::from(value));
+    }
+}
+
 fn vectors() -> impl Strategy<Value = Vec<f32>> {
     let any_bits = prop::collection::vec(any::<u32>().prop_map(f32::from_bits), 13);
     let equal = any::<f32>().prop_map(|x| vec![x; 13]);
@@ -51,6 +58,17 @@ fn vectors() -> impl Strategy<Value = Vec<f32>> {
 }
 
 proptest! {
+    #[test]
+    fn truncation_is_that_of_integers(log2_size in -60.0_f64..45.0, places in -2_i64..=2) {
+        // Numbers anywhere, and those next to integers.
+        let anywhere = log2_size.exp2();
+        for size in [anywhere, anywhere.round(), f64::from_bits((anywhere.round().to_bits() as i64 + places) as u64)] {
+            let size = size.abs().min((1_u64 << 45) as f64);
+            prop_assert_eq!(truncate(size), (size as i64) as f64);
+            prop_assert_eq!(truncate(-size), (-size as i64) as f64);
+        }
+    }
+
     #[test]
     fn no_two_points_are_further_apart_than_the_diameters(a in vectors(), b in vectors()) {
         for region in [Region::Box, Region::UnitBall] {

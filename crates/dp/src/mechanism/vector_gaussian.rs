@@ -17,6 +17,7 @@
 
 use rand::CryptoRng;
 
+use super::region::points_into;
 use super::{Contract, Region, Sensitivity};
 use crate::accountant::gaussian;
 use crate::noise::rounded_gaussian;
@@ -26,6 +27,8 @@ use crate::{Delta, DpError, Epsilon};
 const MIN_STANDARD_DEVIATION: f64 = 1.0 / (1 << 20) as f64;
 /// Leaves the unit length 16 steps of the lattice.
 const MAX_STANDARD_DEVIATION: f64 = (1 << 20) as f64;
+/// Draws at once: 4 KiB of the stack.
+const NOISE_BLOCK: usize = 1 << 10;
 
 /// Gaussian noise on vectors of one dimension: see the [module](self) for its contract.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,14 +81,33 @@ impl VectorGaussian {
     /// # Panics
     /// If `vector` has another dimension.
     pub fn sample(&self, rng: &mut impl CryptoRng, vector: &[f32]) -> Vec<f64> {
-        assert_eq!(vector.len(), self.dimension, "the vector must have the mechanism's dimension");
+        let mut noisy = vec![0.0; self.dimension];
+        self.sample_into(rng, [vector], &mut noisy);
+        noisy
+    }
+
+    /// As many noisy vectors as `noisy` has room for, one after the other: the same as as many calls of
+    /// [`sample`](Self::sample) give, without an allocation for each.
+    ///
+    /// # Panics
+    /// If a vector has another dimension, or `vectors` are not as many as `noisy` has room for.
+    pub fn sample_into<'v>(
+        &self,
+        rng: &mut impl CryptoRng,
+        vectors: impl IntoIterator<Item = &'v [f32]>,
+        noisy: &mut [f64],
+    ) {
         // Rounded down, so that the region is never wider than the sensitivity says.
         let radius = (rounded_gaussian::STANDARD_DEVIATION / self.standard_deviation).next_down();
+        points_into(self.region, self.dimension, radius, vectors, noisy);
         let step = self.standard_deviation / rounded_gaussian::STANDARD_DEVIATION;
-        let mut noise = vec![0; self.dimension];
-        rounded_gaussian::fill(rng, &mut noise);
-        let point = self.region.point(vector, radius);
-        point.iter().zip(noise).map(|(x, noise)| (x + i64::from(noise)) as f64 * step).collect()
+        let mut noise = [0; NOISE_BLOCK];
+        for noisy in noisy.chunks_mut(NOISE_BLOCK) {
+            let noise = &mut noise[..noisy.len()];
+            rounded_gaussian::fill(rng, noise);
+            // Exact until the product: coordinates are within 2⁴⁴, noise within 2²⁸.
+            noisy.iter_mut().zip(noise).for_each(|(x, &mut noise)| *x = (*x + f64::from(noise)) * step);
+        }
     }
 
     /// What is promised at `delta` for one vector and for many.

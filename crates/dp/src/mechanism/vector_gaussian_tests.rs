@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 
@@ -92,4 +93,43 @@ fn parameters_out_of_range_are_refused() {
 fn a_vector_of_another_dimension_is_refused() {
     let mechanism = VectorGaussian::new(3, Region::Box, 1.0).unwrap();
     mechanism.sample(&mut ChaCha20Rng::from_seed([0; 32]), &[1.0]);
+}
+
+#[test]
+#[should_panic(expected = "room for each vector")]
+fn a_vector_without_room_is_refused() {
+    let mechanism = VectorGaussian::new(2, Region::Box, 1.0).unwrap();
+    mechanism.sample_into(&mut ChaCha20Rng::from_seed([0; 32]), [&[1.0, 1.0][..]; 2], &mut [0.0; 3]);
+}
+
+#[test]
+#[should_panic(expected = "a vector for all of the room")]
+fn room_without_a_vector_is_refused() {
+    let mechanism = VectorGaussian::new(2, Region::Box, 1.0).unwrap();
+    mechanism.sample_into(&mut ChaCha20Rng::from_seed([0; 32]), [&[1.0, 1.0][..]], &mut [0.0; 4]);
+}
+
+proptest! {
+    // In integers until the last product, and with one generator: the definition.
+    #[test]
+    fn many_at_once_are_the_definition_one_by_one(
+        seed: [u8; 32], count in 0_usize..40, dimension in 1_usize..90, log_sigma in -13.0_f64..13.0, ball: bool,
+        values in prop::collection::vec(-1.5_f32..1.5, 40 * 90),
+    ) {
+        let region = if ball { Region::UnitBall } else { Region::Box };
+        let mechanism = VectorGaussian::new(dimension, region, log_sigma.exp()).unwrap();
+        let vectors = || values.chunks_exact(dimension).take(count);
+        let mut noisy = vec![0.0; count * dimension];
+        mechanism.sample_into(&mut ChaCha20Rng::from_seed(seed), vectors(), &mut noisy);
+        let (mut rng, mut single) = (ChaCha20Rng::from_seed(seed), ChaCha20Rng::from_seed(seed));
+        let step = log_sigma.exp() / rounded_gaussian::STANDARD_DEVIATION;
+        let radius = (rounded_gaussian::STANDARD_DEVIATION / log_sigma.exp()).next_down();
+        for (vector, noisy) in vectors().zip(noisy.chunks_exact(dimension)) {
+            let point = region.point(vector, radius);
+            let integers = point.iter().map(|x| x + i64::from(rounded_gaussian::sample(&mut rng)));
+            let expected: Vec<u64> = integers.map(|x| (x as f64 * step).to_bits()).collect();
+            prop_assert_eq!(noisy.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), expected);
+            prop_assert_eq!(mechanism.sample(&mut single, vector), noisy);
+        }
+    }
 }

@@ -12,6 +12,7 @@
 
 use rand::CryptoRng;
 
+use super::region::points_into;
 use super::{Contract, Region};
 use crate::noise::DiscreteLaplace;
 use crate::{DpError, Epsilon};
@@ -56,9 +57,32 @@ impl VectorLaplace {
     /// # Panics
     /// If `vector` has another dimension.
     pub fn sample(&self, rng: &mut impl CryptoRng, vector: &[f32]) -> Vec<f64> {
-        assert_eq!(vector.len(), self.dimension, "the vector must have the mechanism's dimension");
-        let point = self.region.point(vector, RADIUS);
-        point.iter().map(|&x| (i128::from(x) + self.noise.sample(rng)) as f64 / RADIUS).collect()
+        let mut noisy = vec![0.0; self.dimension];
+        self.sample_into(rng, [vector], &mut noisy);
+        noisy
+    }
+
+    /// As many noisy vectors as `noisy` has room for, one after the other: the same as as many calls of
+    /// [`sample`](Self::sample) give, without an allocation for each.
+    ///
+    /// # Panics
+    /// If a vector has another dimension, or `vectors` are not as many as `noisy` has room for.
+    pub fn sample_into<'v>(
+        &self,
+        rng: &mut impl CryptoRng,
+        vectors: impl IntoIterator<Item = &'v [f32]>,
+        noisy: &mut [f64],
+    ) {
+        points_into(self.region, self.dimension, RADIUS, vectors, noisy);
+        for x in noisy {
+            // A point's coordinate is an integer of 20 bits.
+            *x = (i128::from(*x as i64) + self.noise.sample(rng)) as f64 / RADIUS;
+        }
+    }
+
+    /// The scale of the noise on each coordinate, in the vectors' unit; √2 times it is the standard deviation.
+    pub fn scale(&self) -> f64 {
+        self.noise.scale() as f64 / RADIUS
     }
 
     /// What is promised for one vector and for many, whatever they are.

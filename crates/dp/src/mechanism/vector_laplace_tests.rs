@@ -77,6 +77,27 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn many_at_once_are_the_definition_one_by_one(
+        seed: [u8; 32], count in 0_usize..10, dimension in 1_usize..40, log_epsilon in -12.0_f64..9.0, ball: bool,
+        values in prop::collection::vec(-1.5_f32..1.5, 10 * 40),
+    ) {
+        let region = if ball { Region::UnitBall } else { Region::Box };
+        let mechanism = VectorLaplace::new(dimension, region, epsilon(log_epsilon.exp())).unwrap();
+        let vectors = || values.chunks_exact(dimension).take(count);
+        let mut noisy = vec![0.0; count * dimension];
+        mechanism.sample_into(&mut ChaCha20Rng::from_seed(seed), vectors(), &mut noisy);
+        let (mut rng, mut single) = (ChaCha20Rng::from_seed(seed), ChaCha20Rng::from_seed(seed));
+        for (vector, noisy) in vectors().zip(noisy.chunks_exact(dimension)) {
+            let point = region.point(vector, RADIUS);
+            let integers = point.iter().map(|&x| i128::from(x) + mechanism.noise.sample(&mut rng));
+            prop_assert_eq!(integers.map(|x| x as f64 / RADIUS).collect::<Vec<_>>(), noisy);
+            prop_assert_eq!(mechanism.sample(&mut single, vector), noisy);
+        }
+    }
+}
+
 #[test]
 fn opposite_corners_spend_all_of_it() {
     let mechanism = VectorLaplace::new(6, Region::Box, epsilon(2.0)).unwrap();
@@ -101,4 +122,10 @@ fn parameters_out_of_range_are_refused() {
 fn a_vector_of_another_dimension_is_refused() {
     let mechanism = VectorLaplace::new(3, Region::Box, epsilon(1.0)).unwrap();
     mechanism.sample(&mut ChaCha20Rng::from_seed([0; 32]), &[1.0]);
+}
+
+#[test]
+fn the_scale_is_the_sensitivity_over_epsilon() {
+    let mechanism = VectorLaplace::new(50, Region::Box, Epsilon::try_from(20.0).unwrap()).unwrap();
+    assert!((mechanism.scale() - 100.0 / 20.0).abs() < 1e-5, "{}", mechanism.scale());
 }

@@ -115,8 +115,21 @@ fn thorough<R: CryptoRng>(
 /// u·`width` = column·2⁵⁵ + remainder for the word's upper 55 bits u; the remainder is given times 2⁹.
 #[inline]
 fn column(word: u64, width: u32) -> (u32, u64) {
-    let product = u128::from(word & COLUMN) * u128::from(width);
+    let upper = word & COLUMN;
+    // WASM has no product of more than 64 bits: a 128-bit one is a call there. Elsewhere it is one instruction.
+    if cfg!(target_arch = "wasm32") {
+        return product_by_halves(upper, width);
+    }
+    let product = u128::from(upper) * u128::from(width);
     ((product >> 64) as u32, product as u64)
+}
+
+/// `word`·`width` in bits 64 and up, and below, for a width of 28 bits, with which neither half nor the sum overflows.
+#[inline]
+fn product_by_halves(word: u64, width: u32) -> (u32, u64) {
+    let low = (word & 0xffff_ffff) * u64::from(width);
+    let high = (word >> 32) * u64::from(width) + (low >> 32);
+    ((high >> 32) as u32, high << 32 | (low & 0xffff_ffff))
 }
 
 #[inline]

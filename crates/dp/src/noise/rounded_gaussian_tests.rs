@@ -210,6 +210,14 @@ proptest! {
         prop_assert_eq!(end - start - u64::from(refused), (1 << 55) / u64::from(width));
     }
 
+    #[test]
+    fn products_by_halves_are_whole(word: u64, width in 1_u32..(1 << 28)) {
+        for word in [word, u64::MAX] {
+            let product = u128::from(word) * u128::from(width);
+            prop_assert_eq!(product_by_halves(word, width), ((product >> 64) as u32, product as u64));
+        }
+    }
+
     // The quick way never differs from the thorough one.
     #[test]
     fn what_is_quick_is_thorough(word: u64) {

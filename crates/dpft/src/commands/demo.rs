@@ -6,7 +6,7 @@ use crate::args::DemoArgs;
 use crate::client::Client;
 use crate::commands::{generate, perturb, remote};
 use crate::{edge, files, show};
-use ::perturb::{Mechanism, Tokenizer};
+use ::perturb::{Payload, Tokenizer};
 use anyhow::{Context as _, bail};
 use dp::{Epsilon, PrivacyUnit};
 use finetune::{Adapter, BaseModel, GenerateOptions, ModelFiles, RecordOptions, Records, evaluate};
@@ -73,14 +73,15 @@ fn perturbed(args: &DemoArgs, model_dir: &Path, training: &[u8]) -> anyhow::Resu
         args.data.display(),
         model_dir.display()
     );
-    let mechanism = Mechanism::SetRr { epsilon: Epsilon::try_from(args.token_epsilon)?, neighbours: 1 };
-    let perturber = perturb::perturber(model_dir, mechanism)?;
+    let perturber = perturb::perturber(model_dir, Epsilon::try_from(args.token_epsilon)?)?;
     let perturbed =
         perturb::perturb(&perturber, training.to_vec(), PrivacyUnit::Line, &perturb::model_name(model_dir))?;
-    perturb::describe(&perturber, &perturbed);
+    perturb::describe(&perturber, &perturbed.manifest);
     let original = training.split(|byte| *byte == b'\n').next().unwrap_or_default();
     println!("   original:  {}", String::from_utf8_lossy(original));
-    println!("   perturbed: {}", perturber.decode(perturbed.records.first().map_or(&[], Vec::as_slice)));
+    if let Payload::Tokens(records) = &perturbed.records {
+        println!("   perturbed: {}", perturber.decode(records.first().map_or(&[], Vec::as_slice)));
+    }
     let bytes = perturbed.to_bytes()?;
     files::write_file(&args.out.join("perturbed.dptok"), &bytes)?;
     Ok(bytes)

@@ -1,16 +1,16 @@
 //! `finetune`: a LoRA adapter from a file, on this machine, without the service. Settings, plan, trainer and adapter folder are the worker's own.
 
-use crate::args::FinetuneArgs;
+use crate::args::{CorrectionName, FinetuneArgs};
 use crate::commands::perturb::model_name;
 use crate::files::{self, sha256};
 use crate::{edge, show};
-use ::perturb::{Manifest, Tokenizer};
+use ::perturb::{DEFAULT_NEIGHBOURS, Manifest, Mechanism, NeighbourTable, Tokenizer};
 use anyhow::Context as _;
 use dp::SecretSeed;
 use finetune::{Adapter, BaseModel, ModelFiles, Privacy, RecordOptions, Records, Trainer, TrainingConfig};
 use finetune_function::adapter_folder::{self, Provenance};
-use finetune_function::config::{max_length, training_config};
-use protocol::hyperparameters::{DpLora, DpLoraRequest};
+use finetune_function::config::{max_length, training_config, with_channel};
+use protocol::hyperparameters::{Correction, DpLora, DpLoraRequest};
 use protocol::signature::CertificateKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,6 +54,12 @@ fn settings(args: &FinetuneArgs) -> anyhow::Result<DpLora> {
         learning_rate: Some(args.learning_rate),
         max_grad_norm: Some(args.max_grad_norm),
         max_length: Some(args.max_length),
+        correction: args.correction.map(|name| match name {
+            CorrectionName::Off => Correction::Off,
+            CorrectionName::Received => Correction::Received,
+            CorrectionName::PosteriorMean => Correction::PosteriorMean,
+            CorrectionName::Denoised => Correction::Denoised,
+        }),
         ..DpLoraRequest::default()
     };
     Ok(request.validate()?)
@@ -77,7 +83,24 @@ fn data(
     let bytes = edge::read(&args.data)?;
     let (records, manifest) = Records::from_bytes(&bytes, &tokenizer, &options)
         .with_context(|| format!("{} cannot be used", args.data.display()))?;
+    let table = neighbours(manifest.as_ref(), model, &tokenizer)?;
+    let vocab_size = model.config().vocab_size;
+    let records = with_channel(records, manifest.as_ref(), &tokenizer, table.as_ref(), vocab_size)?;
     Ok(Data { records, manifest, sha256: sha256(&bytes) })
+}
+
+/// The table that the text was perturbed with: it follows from the model's embeddings, but for its width.
+fn neighbours(
+    manifest: Option<&Manifest>,
+    model: &BaseModel,
+    tokenizer: &Tokenizer,
+) -> anyhow::Result<Option<NeighbourTable>> {
+    let Some(Mechanism::SetRr { neighbours, .. }) = manifest.map(|manifest| manifest.mechanism) else {
+        return Ok(None);
+    };
+    let (matrix, dim) = model.input_embeddings();
+    let columns = neighbours.max(DEFAULT_NEIGHBOURS);
+    Ok(Some(NeighbourTable::build(&matrix, dim, tokenizer.domain(), columns)?))
 }
 
 fn config(

@@ -10,9 +10,12 @@ mod model;
 mod perturb;
 mod privacy;
 mod remote;
+mod report;
 mod serve;
 mod store;
+mod tables;
 mod verify;
+mod word2vec;
 
 use crate::args::Command;
 
@@ -22,6 +25,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Perturb(args) => perturb::run(args),
+        Command::Word2vec(args) => word2vec::run(args),
         Command::Account(args) => privacy::account(args),
         Command::Calibrate(args) => privacy::calibrate(args),
         Command::Finetune(args) => finetune::run(args),

@@ -8,7 +8,8 @@ use candle_core::{Device, Tensor};
 use super::{BaseModel, Layer, ModelError, Projection};
 use crate::lora::{LoraTensors, TargetModule};
 use crate::ops::{
-    Heads, RopeTable, attention, cross_entropy, frozen_linear, low_rank, read, rms_norm, rope, swiglu,
+    CrossEntropy, Heads, RopeTable, RowLoss, attention, frozen_linear, head_loss, low_rank, map_logits, read,
+    rms_norm, rope, swiglu,
 };
 
 /// Keys and values of the tokens seen so far, one pair for each layer.
@@ -40,15 +41,30 @@ impl BaseModel {
         tokens: &[u32],
         table: &RopeTable,
         lora: Option<&LoraTensors>,
+        cache: Option<&mut KeyValueCache>,
+    ) -> Result<Tensor, ModelError> {
+        let first = cache.as_ref().map_or(0, |c| c.length);
+        check_positions(first + tokens.len(), table)?;
+        self.hidden_states_of(self.embed(tokens)?, table, lora, cache)
+    }
+
+    /// Embeddings `[t, hidden]` of tokens.
+    pub(crate) fn embed(&self, tokens: &[u32]) -> Result<Tensor, ModelError> {
+        let ids = Tensor::from_slice(tokens, tokens.len(), &Device::Cpu)?;
+        Ok(self.embeddings.index_select(&ids, 0)?)
+    }
+
+    /// Hidden states `[t, hidden]` after the final norm, of embeddings `[t, hidden]`.
+    pub(crate) fn hidden_states_of(
+        &self,
+        mut x: Tensor,
+        table: &RopeTable,
+        lora: Option<&LoraTensors>,
         mut cache: Option<&mut KeyValueCache>,
     ) -> Result<Tensor, ModelError> {
         let first = cache.as_ref().map_or(0, |c| c.length);
-        if first + tokens.len() > table.positions() {
-            return Err(ModelError::SequenceTooLong {
-                length: first + tokens.len(),
-                limit: table.positions(),
-            });
-        }
+        let length = x.dim(0)?;
+        check_positions(first + length, table)?;
         let config = &self.config;
         let heads = Heads {
             query: config.num_attention_heads,
@@ -56,14 +72,12 @@ impl BaseModel {
             dim: config.head_dim,
         };
         let context = Context { heads, epsilon: config.rms_norm_eps, table, first, lora };
-        let ids = Tensor::from_slice(tokens, tokens.len(), &Device::Cpu)?;
-        let mut x = self.embeddings.index_select(&ids, 0)?;
         for (index, layer) in self.layers.iter().enumerate() {
             let slot = cache.as_mut().map(|c| &mut c.layers[index]);
             x = layer.forward(&x, index, &context, slot)?;
         }
         if let Some(cache) = cache {
-            cache.length += tokens.len();
+            cache.length += length;
         }
         Ok(rms_norm(&x, &self.final_norm, context.epsilon)?)
     }
@@ -99,12 +113,41 @@ impl BaseModel {
             return Ok(None);
         }
         let hidden = self.hidden_states(inputs, table, lora, None)?;
-        Ok(Some(cross_entropy(&hidden, &self.head, &sequence[1..], weight)?))
+        Ok(Some(head_loss(&hidden, &self.head, &sequence[1..], weight, &CrossEntropy)?))
+    }
+
+    /// `weight · Σ loss of each target`, a scalar, of hidden states `[t, hidden]`.
+    pub(crate) fn head_loss(
+        &self,
+        hidden: &Tensor,
+        targets: &[u32],
+        weight: f32,
+        row_loss: &impl RowLoss,
+    ) -> Result<Tensor, ModelError> {
+        Ok(head_loss(hidden, &self.head, targets, weight, row_loss)?)
+    }
+
+    /// Embeddings `[t, hidden]`, averaged with the weights that `replace` makes of each row of logits.
+    pub(crate) fn map_logits_to_embeddings(
+        &self,
+        hidden: &Tensor,
+        replace: &mut dyn FnMut(&mut [f32], usize),
+    ) -> Result<Tensor, ModelError> {
+        let width = self.config.hidden_size;
+        let mixed = map_logits(hidden, &self.head, Some((&self.embeddings, width)), replace)?;
+        Ok(Tensor::from_vec(mixed, hidden.dims2()?, &Device::Cpu)?)
     }
 
     /// Rotary table for sequences of up to `positions` tokens.
     pub(crate) fn rope_table(&self, positions: usize) -> RopeTable {
         RopeTable::new(&self.config, positions)
+    }
+}
+
+fn check_positions(length: usize, table: &RopeTable) -> Result<(), ModelError> {
+    match table.positions() {
+        limit if length > limit => Err(ModelError::SequenceTooLong { length, limit }),
+        _ => Ok(()),
     }
 }
 

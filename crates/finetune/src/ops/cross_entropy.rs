@@ -1,8 +1,9 @@
-//! Cross-entropy through the output head, without ever holding all logits.
+//! A loss through the output head, without ever holding all logits.
 //!
-//! For hidden states `x [t, d]`, a frozen head `W [v, d]` and targets `y`, the loss is `Σᵢ (log Σⱼ e^{zᵢⱼ} − z_{i,yᵢ})`
-//! with `z = x·Wᵀ`, and its gradient is `(softmax(z) − onehot(y))·W`. Both are computed together, a block of rows at a
-//! time, so that one block of logits is alive at once.
+//! For hidden states `x [t, d]` and a frozen head `W [v, d]`, the loss is `Σᵢ ℓ(zᵢ, yᵢ)` with `z = x·Wᵀ`, and its gradient
+//! is `(∂ℓ/∂z)·W`. Both are computed together, a block of rows at a time, so that one block of logits is alive at once.
+//! A row's loss is any [`RowLoss`]; [`CrossEntropy`] is the usual one, [`super::forward_corrected`] has the one for targets
+//! that passed a channel.
 
 use candle_core::{Result, Shape, Tensor};
 
@@ -14,12 +15,39 @@ const BLOCK_VALUES: usize = 1 << 18;
 /// Fewer rows than this would leave the matrix product waiting for the head's weights.
 const LEAST_BLOCK_ROWS: usize = 16;
 
+/// The loss of one row of logits.
+pub(crate) trait RowLoss {
+    /// Replaces the logits by the gradient of their loss, and returns the loss in nats.
+    fn replace(&self, row: &mut [f32], target: u32) -> f64;
+}
+
+/// `log Σⱼ e^{zⱼ} − z_y`, with the gradient `softmax(z) − onehot(y)`.
+pub(crate) struct CrossEntropy;
+
+impl RowLoss for CrossEntropy {
+    fn replace(&self, row: &mut [f32], target: u32) -> f64 {
+        let target = target as usize;
+        let target_logit = row[target];
+        let log_sum = softmax(row);
+        row[target] -= 1.0;
+        log_sum - f64::from(target_logit)
+    }
+}
+
 /// `weight · Σᵢ loss of row i`, a scalar.
-pub(crate) fn cross_entropy(hidden: &Tensor, head: &Tensor, targets: &[u32], weight: f32) -> Result<Tensor> {
+pub(crate) fn head_loss(
+    hidden: &Tensor,
+    head: &Tensor,
+    targets: &[u32],
+    weight: f32,
+    row_loss: &impl RowLoss,
+) -> Result<Tensor> {
     let with_gradient = hidden.track_op();
-    let dims = (hidden.dims2()?, head.dims2()?.0);
-    let (loss, gradient) =
-        read(hidden, |x| read(head, |w| loss_and_gradient(x, w, dims, targets, with_gradient)))??;
+    let (t, d) = hidden.dims2()?;
+    assert_eq!(t, targets.len(), "one target for each row");
+    let mut loss = 0.0;
+    let mut replace = |row: &mut [f32], index: usize| loss += row_loss.replace(row, targets[index]);
+    let gradient = map_logits(hidden, head, with_gradient.then_some((head, d)), &mut replace)?;
     let value = (loss * f64::from(weight)) as f32;
     unary(hidden, (vec![value], Shape::from(())), move |d_loss| {
         let factor = d_loss[0] * weight;
@@ -27,37 +55,60 @@ pub(crate) fn cross_entropy(hidden: &Tensor, head: &Tensor, targets: &[u32], wei
     })
 }
 
-fn loss_and_gradient(
-    x: &[f32],
-    head: &[f32],
-    ((t, d), v): ((usize, usize), usize),
-    targets: &[u32],
-    with_gradient: bool,
-) -> (f64, Vec<f32>) {
-    assert_eq!(t, targets.len(), "one target for each row");
-    let block = (BLOCK_VALUES / v).max(LEAST_BLOCK_ROWS).min(t.max(1));
-    let head = Matrix::new(head, v, d);
-    let mut logits = vec![0.0; block * v];
-    let mut gradient = vec![0.0; if with_gradient { x.len() } else { 0 }];
-    let mut loss = 0.0;
-    for (index, (x, targets)) in x.chunks(block * d).zip(targets.chunks(block)).enumerate() {
-        let (rows, logits) = (targets.len(), &mut logits[..targets.len() * v]);
-        multiply(Matrix::new(x, rows, d), head.t(), logits, v, Write::Replace);
-        for (row, &target) in logits.chunks_exact_mut(v).zip(targets) {
-            loss += softmax_minus_target(row, target as usize);
-        }
-        if with_gradient {
-            let out = &mut gradient[index * block * d..][..rows * d];
-            multiply(Matrix::new(logits, rows, v), head, out, d, Write::Replace);
-        }
-    }
-    (loss, gradient)
+/// Hands every row of `hidden·headᵀ` to `replace`, with its index, and returns what became of them times `output`, a
+/// matrix of as many rows as `head` and the given number of columns; nothing without one.
+pub(crate) fn map_logits(
+    hidden: &Tensor,
+    head: &Tensor,
+    output: Option<(&Tensor, usize)>,
+    replace: &mut dyn FnMut(&mut [f32], usize),
+) -> Result<Vec<f32>> {
+    let (v, d) = head.dims2()?;
+    read(hidden, |x| {
+        read(head, |w| match output {
+            Some((matrix, columns)) => {
+                read(matrix, |m| blocks(x, Matrix::new(w, v, d), Some((m, columns)), replace))
+            }
+            None => Ok(blocks(x, Matrix::new(w, v, d), None, replace)),
+        })
+    })??
 }
 
-/// Replaces a row of logits by its softmax minus the target's one-hot vector; returns the row's loss.
-fn softmax_minus_target(row: &mut [f32], target: usize) -> f64 {
+fn blocks(
+    x: &[f32],
+    head: Matrix<'_>,
+    output: Option<(&[f32], usize)>,
+    replace: &mut dyn FnMut(&mut [f32], usize),
+) -> Vec<f32> {
+    let (v, d) = head.shape();
+    let t = x.len() / d;
+    let block = (BLOCK_VALUES / v).max(LEAST_BLOCK_ROWS).min(t.max(1));
+    let (mut logits, mut out) =
+        (vec![0.0; block * v], vec![0.0; t * output.map_or(0, |(_, columns)| columns)]);
+    for (index, x) in x.chunks(block * d).enumerate() {
+        let (first, rows) = (index * block, x.len() / d);
+        let logits = &mut logits[..rows * v];
+        multiply(Matrix::new(x, rows, d), head.t(), logits, v, Write::Replace);
+        for (offset, row) in logits.chunks_exact_mut(v).enumerate() {
+            replace(row, first + offset);
+        }
+        if let Some((matrix, columns)) = output {
+            let out = &mut out[first * columns..][..rows * columns];
+            multiply(
+                Matrix::new(logits, rows, v),
+                Matrix::new(matrix, v, columns),
+                out,
+                columns,
+                Write::Replace,
+            );
+        }
+    }
+    out
+}
+
+/// Replaces a row by its softmax; returns the logarithm of the sum of its exponentials.
+pub(crate) fn softmax(row: &mut [f32]) -> f64 {
     let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let target_logit = row[target];
     let mut sum = 0.0;
     for value in row.iter_mut() {
         *value = (*value - largest).exp();
@@ -67,6 +118,5 @@ fn softmax_minus_target(row: &mut [f32], target: usize) -> f64 {
     for value in row.iter_mut() {
         *value *= inverse;
     }
-    row[target] -= 1.0;
-    f64::from(largest - target_logit) + f64::from(sum).ln()
+    f64::from(largest) + f64::from(sum).ln()
 }

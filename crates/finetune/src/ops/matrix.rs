@@ -35,6 +35,11 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// Rows and columns.
+    pub(crate) fn shape(&self) -> (usize, usize) {
+        (self.rows, self.columns)
+    }
+
     fn fits(&self) -> bool {
         fits(self.values.len(), (self.rows, self.row_stride), (self.columns, self.column_stride))
     }

@@ -7,6 +7,7 @@
 
 mod attention;
 mod cross_entropy;
+mod forward_corrected;
 mod linear;
 pub(crate) mod matrix;
 mod rms_norm;
@@ -20,7 +21,10 @@ use candle_core::{
 };
 
 pub(crate) use attention::{Heads, attention};
-pub(crate) use cross_entropy::cross_entropy;
+pub(crate) use cross_entropy::{CrossEntropy, RowLoss, head_loss, map_logits};
+#[cfg(test)]
+pub(crate) use forward_corrected::MODEL_SHARE;
+pub(crate) use forward_corrected::posterior;
 pub(crate) use linear::{frozen_linear, low_rank};
 pub(crate) use rms_norm::rms_norm;
 pub(crate) use rope::{RopeTable, rope};

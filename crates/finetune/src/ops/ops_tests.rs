@@ -107,17 +107,19 @@ fn attention_does_not_look_ahead() {
 #[test]
 fn cross_entropy_has_its_gradient_whatever_the_blocks() {
     let head = variable(2, (7, 4));
-    assert_backward(&[variable(1, (5, 4))], |x| cross_entropy(&x[0], &head, &[0, 6, 2, 2, 5], 0.5));
+    assert_backward(&[variable(1, (5, 4))], |x| {
+        head_loss(&x[0], &head, &[0, 6, 2, 2, 5], 0.5, &CrossEntropy)
+    });
 
     // 40 rows of a vocabulary that makes blocks of 16: three blocks, the last one short.
     let (x, head) = (variable(3, (40, 4)), variable(4, (20_000, 4)));
     let targets: Vec<u32> = (0..40).map(|i| i * 499).collect();
-    let whole = cross_entropy(&x, &head, &targets, 1.0).unwrap();
+    let whole = head_loss(&x, &head, &targets, 1.0, &CrossEntropy).unwrap();
     let gradient = values(whole.backward().unwrap().get(&x).unwrap());
     let mut loss = 0.0;
     for row in 0..40 {
         let one = Var::from_tensor(&x.narrow(0, row, 1).unwrap().contiguous().unwrap()).unwrap();
-        let single = cross_entropy(&one, &head, &targets[row..=row], 1.0).unwrap();
+        let single = head_loss(&one, &head, &targets[row..=row], 1.0, &CrossEntropy).unwrap();
         loss += single.to_scalar::<f32>().unwrap();
         let expected = values(single.backward().unwrap().get(&one).unwrap());
         for (found, expected) in gradient[row * 4..].iter().zip(&expected) {
@@ -132,7 +134,7 @@ fn cross_entropy_has_its_gradient_whatever_the_blocks() {
 fn cross_entropy_of_huge_logits_is_finite() {
     let x = Var::from_slice(&[1e4f32, -1e4], (1, 2), &Device::Cpu).unwrap();
     let head = Tensor::from_slice(&[1f32, 0.0, 0.0, 1.0], (2, 2), &Device::Cpu).unwrap();
-    let loss = cross_entropy(&x, &head, &[1], 1.0).unwrap();
+    let loss = head_loss(&x, &head, &[1], 1.0, &CrossEntropy).unwrap();
     assert_eq!(loss.to_scalar::<f32>().unwrap(), 2e4);
     let gradients = loss.backward().unwrap();
     assert_eq!(values(gradients.get(&x).unwrap()), [1.0, -1.0]);

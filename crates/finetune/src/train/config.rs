@@ -4,6 +4,7 @@ use dp::DpSgdPlan;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
+use crate::channel::{Context, Correction, CorrectionError, MAX_PASSES};
 use crate::lora::LoraConfig;
 
 /// Tokens of one sequence unless set otherwise: long enough for a line or a short paragraph, cheap enough for a CPU.
@@ -27,6 +28,9 @@ pub struct TrainingConfig {
     pub max_chunks_per_record: usize,
     /// Worker threads. Does not change the result, so a run may be resumed with another number.
     pub threads: usize,
+    /// How training allows for the channel that the records passed; without effect on text in clear.
+    #[serde(default)]
+    pub correction: Correction,
     /// How batches are drawn and what protects them.
     pub privacy: Privacy,
 }
@@ -41,6 +45,7 @@ impl TrainingConfig {
             max_length: DEFAULT_MAX_LENGTH,
             max_chunks_per_record: DEFAULT_MAX_CHUNKS,
             threads: 1,
+            correction: Correction::default(),
             privacy,
         }
     }
@@ -63,6 +68,11 @@ impl TrainingConfig {
         }
         if self.threads == 0 {
             return range("threads", "0".into(), "at least 1");
+        }
+        if let Correction::Forward { context: Context::Denoised { passes } } = self.correction
+            && !(1..=MAX_PASSES).contains(&passes)
+        {
+            return Err(CorrectionError::Passes { passes }.into());
         }
         self.privacy.check()
     }

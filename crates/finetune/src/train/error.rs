@@ -1,5 +1,6 @@
 //! Why training cannot start, go on, or be resumed.
 
+use crate::channel::CorrectionError;
 use crate::lora::LoraError;
 use crate::model::ModelError;
 
@@ -12,6 +13,9 @@ pub enum TrainError {
     /// The adapter's shape cannot be used.
     #[error(transparent)]
     Lora(#[from] LoraError),
+    /// The channel of the records cannot be corrected for.
+    #[error(transparent)]
+    Correction(#[from] CorrectionError),
     /// A setting is out of range.
     #[error("{setting} is {value}, but must be {allowed}")]
     Setting {

@@ -16,6 +16,7 @@ use super::checkpoint::{self, Identity};
 use super::mechanism::{self, Accumulate, StepMechanism};
 use super::{Privacy, TrainError, TrainingConfig};
 use crate::adapter::Adapter;
+use crate::channel::{Correction, CorrectionError};
 use crate::gradient::{CandleEngine, GradientEngine};
 use crate::lora::LoraLayout;
 use crate::model::BaseModel;
@@ -85,7 +86,11 @@ impl Trainer {
         identity: Identity,
     ) -> Result<Self, TrainError> {
         let scaling = config.lora.scaling();
-        let engine = Box::new(CandleEngine::new(model, layout.clone(), scaling, config.max_length)?);
+        let mut engine = CandleEngine::new(model, layout.clone(), scaling, config.max_length)?;
+        if let (Some(channel), Correction::Forward { context }) = (records.channel(), config.correction) {
+            engine = engine.with_channel(channel.clone(), context)?;
+        }
+        let engine = Box::new(engine);
         let mechanism = mechanism::of(&config.privacy, records.len(), seed);
         Self::assemble(engine, mechanism, records, config, layout, state, identity)
     }
@@ -239,6 +244,10 @@ fn check(model: &BaseModel, records: &Records, config: &TrainingConfig) -> Resul
     config.lora.check(model.config())?;
     check_plan(records, config)?;
     let (vocab_size, max_length) = (model.config().vocab_size, config.max_length);
+    if let Some(channel) = records.channel().filter(|channel| channel.vocab_size() != vocab_size) {
+        let max_id = channel.vocab_size() as u32 - 1;
+        return Err(CorrectionError::Vocabulary { max_id, vocab_size }.into());
+    }
     match (records.largest_token(), records.longest_chunk()) {
         (Some(token), _) if token as usize >= vocab_size => {
             Err(TrainError::TokenOutOfRange { token, vocab_size })

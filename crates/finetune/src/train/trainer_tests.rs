@@ -1,4 +1,5 @@
 use super::*;
+use crate::channel::Context;
 use crate::fixtures::{TinyModel, options, random_records, seed};
 use crate::lora::{LoraConfig, TargetModule};
 use crate::model::ModelError;
@@ -36,6 +37,7 @@ fn config(privacy: Privacy, threads: usize) -> TrainingConfig {
         max_length: 10,
         max_chunks_per_record: 4,
         threads,
+        correction: Correction::default(),
         privacy,
     }
 }
@@ -347,6 +349,105 @@ fn what_does_not_fit_together_is_refused() {
         error(records(), TrainingConfig { threads: 0, ..private(1) }),
         TrainError::Setting { .. }
     ));
+}
+
+fn perturbed(config: TrainingConfig, checkpoint: Option<&[u8]>) -> Result<Trainer, TrainError> {
+    let channel = crate::fixtures::channel::correction(300, 4.0, 2);
+    let (model, records) =
+        (TinyModel::new().load(), random_records(RECORDS, 10).with_channel(Arc::new(channel)));
+    match checkpoint {
+        None => Trainer::new(model, records, config, seed(3)),
+        Some(checkpoint) => Trainer::resume(model, records, config, seed(3), checkpoint),
+    }
+}
+
+#[test]
+fn a_corrected_run_resumes_bit_for_bit_and_with_any_number_of_threads() {
+    for context in [Context::Received, Context::PosteriorMean, Context::Denoised { passes: 2 }] {
+        let settings =
+            |threads| TrainingConfig { correction: Correction::Forward { context }, ..private(threads) };
+        let mut whole = perturbed(settings(1), None).unwrap();
+        run(&mut whole, 6);
+        let mut first = perturbed(settings(3), None).unwrap();
+        run(&mut first, 2);
+        let mut second = perturbed(settings(2), Some(&first.checkpoint())).unwrap();
+        run(&mut second, 4);
+        assert_eq!(outcome(&second), outcome(&whole), "{context:?}");
+        let mut off = perturbed(TrainingConfig { correction: Correction::Off, ..private(1) }, None).unwrap();
+        run(&mut off, 6);
+        assert_ne!(off.adapter(), whole.adapter(), "{context:?} must make a difference");
+    }
+}
+
+#[test]
+fn text_in_clear_is_trained_on_alike_whatever_the_correction() {
+    let adapter = |correction| {
+        let mut trainer = trainer(TrainingConfig { correction, ..private(1) });
+        run(&mut trainer, 6);
+        trainer.adapter()
+    };
+    let off = adapter(Correction::Off);
+    assert_eq!(adapter(Correction::default()), off);
+    let mut ignored = perturbed(TrainingConfig { correction: Correction::Off, ..private(1) }, None).unwrap();
+    run(&mut ignored, 6);
+    assert_eq!(
+        ignored.adapter(),
+        off,
+        "with the correction off, perturbed tokens are trained on as they are"
+    );
+}
+
+#[test]
+fn the_released_loss_of_a_corrected_run_is_the_noisy_mean_of_its_losses() {
+    let delta = Delta::try_from(1e-5).unwrap();
+    let parameters = PlanParameters {
+        records: RECORDS,
+        expected_batch_size: RECORDS,
+        steps: 2,
+        max_grad_norm: 0.5,
+        delta,
+        unit: PrivacyUnit::Line,
+        loss_noise_multiplier: Some(0.01),
+        accountant: dp::Accountant::Pld,
+    };
+    let plan = DpSgdPlan::with_noise_multiplier(parameters, 0.8).unwrap();
+    let mut trainer = perturbed(config(Privacy::DpSgd(plan), 1), None).unwrap();
+    let batch: Vec<usize> = (0..RECORDS).collect();
+    let mean = trainer.accumulate(&batch).unwrap().1 / RECORDS as f64;
+    trainer.step().unwrap();
+    let released = trainer.released_loss().unwrap();
+    assert!(mean > 3.0 && (released - mean).abs() < 0.1, "{released} {mean}");
+}
+
+#[test]
+fn a_channel_is_part_of_the_run() {
+    let checkpoint = trainer(private(1)).checkpoint();
+    assert!(matches!(
+        perturbed(private(1), Some(&checkpoint)),
+        Err(TrainError::CheckpointMismatch("data file"))
+    ));
+    let checkpoint = perturbed(private(1), None).unwrap().checkpoint();
+    let off = TrainingConfig { correction: Correction::Off, ..private(1) };
+    assert!(matches!(
+        perturbed(off, Some(&checkpoint)),
+        Err(TrainError::CheckpointMismatch("configuration"))
+    ));
+    for passes in [0, 9] {
+        let correction = Correction::Forward { context: Context::Denoised { passes } };
+        let error = perturbed(TrainingConfig { correction, ..private(1) }, None).err().unwrap();
+        assert_eq!(error.to_string(), format!("passes is {passes}, but must be from 1 to 8"));
+    }
+    let other = Arc::new(crate::fixtures::channel::correction(299, 4.0, 2));
+    let records = random_records(RECORDS, 10).with_channel(other);
+    let error = Trainer::new(TinyModel::new().load(), records, private(1), seed(3)).err().unwrap();
+    assert!(matches!(error, TrainError::Correction(CorrectionError::Vocabulary { .. })), "{error}");
+}
+
+#[test]
+fn settings_written_before_there_was_a_correction_are_read() {
+    let mut value = serde_json::to_value(private(1)).unwrap();
+    value.as_object_mut().unwrap().remove("correction").unwrap();
+    assert_eq!(serde_json::from_value::<TrainingConfig>(value).unwrap(), private(1));
 }
 
 #[cfg(feature = "audit")]

@@ -57,7 +57,7 @@ fn upload_was_seen(log: &NetLog) -> anyhow::Result<()> {
 
 /// The uploaded container among a socket's bytes: it begins with its magic, and its length is in the request's header.
 fn container_in(sent: &[u8]) -> Option<&[u8]> {
-    let start = sent.windows(6).position(|window| window == b"DPTK\x01\x00")?;
+    let start = sent.windows(6).position(|window| window == b"DPTK\x02\x00")?;
     let head = String::from_utf8_lossy(&sent[..start]).to_ascii_lowercase();
     let length: usize = head.rsplit("content-length: ").next()?.lines().next()?.parse().ok()?;
     sent.get(start..start + length)
