@@ -32,8 +32,14 @@ function training({ privacy_unit: unit, epsilon, delta }) {
 /** @param {any} local */
 function text(local) {
   if (!local) return "Against the service itself: none. The text was sent as it was, without scrambling.";
-  return `Against everybody, this service too: each of the ${format.count(local.tokens)} word pieces was scrambled with ε = ${format.epsilon(local.epsilon_per_token)} before it left your computer. ` +
-    `In the longest of your texts, with ${format.count(local.max_tokens_in_a_record)} pieces, that adds up to ε = ${format.atMost(local.epsilon_of_longest_record)}.`;
+  const chance = local.delta ? ` (but for a chance of ${local.delta.toExponential(0)})` : "";
+  return `Against everybody, this service too: each of the ${format.plural(local.tokens, piece(local))} was scrambled with ε = ${format.epsilon(local.epsilon_per_token)}${chance} before it left your computer. ` +
+    `In the longest of your texts, with ${format.count(local.max_tokens_in_a_record)} of them, that adds up to ε = ${format.atMost(local.epsilon_of_longest_record)}.`;
+}
+
+/** What was scrambled as one. @param {any} local */
+function piece(local) {
+  return local.unit === "word" ? "word" : "word piece";
 }
 
 /** @param {any} budget */
@@ -52,6 +58,6 @@ function facts({ training, local }) {
     ["Steps", format.count(training.steps)],
     ["Records", format.count(training.records)],
   ];
-  if (local) list.push(["Scrambling ε, each word piece", format.epsilon(local.epsilon_per_token)]);
+  if (local) list.push([`Scrambling ε, each ${piece(local)}`, format.epsilon(local.epsilon_per_token)]);
   return list;
 }

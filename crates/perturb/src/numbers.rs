@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use crate::{Channel, Counts, Mechanism};
 
-/// Tokens of the text that are drawn for, to measure survival: half a width of 1 % at 95 %.
-const SURVIVAL_DRAWS: usize = 10_000;
+/// Tokens of the text that are drawn for, to measure survival: half a width of 2 % at 95 %, and half a second in a browser for the
+/// slowest mechanism.
+const SURVIVAL_DRAWS: usize = 2_500;
 /// Tokens whose outputs are counted.
 const PLAUSIBLE_TOKENS: usize = 40;
 /// Draws of each of them.

@@ -4,14 +4,20 @@ use anyhow::ensure;
 use browser_tests::netlog::NetLog;
 
 use crate::scene::{TEXT, choose, console_is_clean, open, run, service};
+use crate::scrambling::{mechanism, whole_words};
 
 #[test]
 #[ignore = "needs Chromium: run with --ignored"]
 fn cancelling_while_scrambling_sends_nothing_and_can_be_repeated() -> anyhow::Result<()> {
     run(async {
         let browser = open(service().await?).await?;
-        // Some seconds of work, so that there is a middle.
-        choose(&browser, "long.txt", &TEXT.repeat(8 * 1024 * 1024 / TEXT.len())).await?;
+        // Noise that moves every word: some seconds of work, so that there is a middle.
+        whole_words(&browser).await?;
+        choose(&browser, "long.txt", &TEXT.repeat(1024 * 1024 / TEXT.len())).await?;
+        mechanism(&browser, "laplace").await?;
+        browser
+            .wait_until("document.getElementById('text-dial').innerText.includes('different ones')")
+            .await?;
         for _ in 0..2 {
             browser.click("#send").await?;
             browser.wait_until("document.getElementById('send-bar').value > 0").await?;

@@ -10,3 +10,4 @@ mod modules;
 mod network;
 mod policy;
 mod scene;
+mod scrambling;
