@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::test_fixtures::{embedding, vocabulary};
+use crate::test_fixtures::{embedding, resealed, vocabulary};
 
 fn domain() -> Domain {
     Domain::new(vec![1, 2, 4], Sha256Digest::of(b"t")).unwrap()
@@ -9,13 +9,6 @@ fn domain() -> Domain {
 
 fn file() -> Vec<u8> {
     Embedding::quantise(&embedding(5, 6), 6, &domain()).unwrap().to_bytes()
-}
-
-fn resealed(mut bytes: Vec<u8>, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    bytes.truncate(bytes.len() - 32);
-    change(&mut bytes);
-    seal(&mut bytes);
-    bytes
 }
 
 #[test]

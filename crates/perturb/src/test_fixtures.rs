@@ -137,6 +137,14 @@ pub(crate) fn tables(domain: &Domain) -> Tables {
     Tables { neighbours: Some(neighbours), embedding: Some(embedding) }
 }
 
+/// A table file with its digest made anew, so that only the change under test is wrong.
+pub(crate) fn resealed(mut bytes: Vec<u8>, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    bytes.truncate(bytes.len() - 32);
+    change(&mut bytes);
+    crate::sealed::seal(&mut bytes);
+    bytes
+}
+
 /// One mechanism of each kind that works on vectors.
 pub(crate) fn vector_mechanisms() -> [Mechanism; 3] {
     let epsilon = 40.0.try_into().unwrap();

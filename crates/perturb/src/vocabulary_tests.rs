@@ -1,17 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::test_fixtures::vocabulary;
+use crate::test_fixtures::{resealed, vocabulary};
 
 fn refused(words: &[&str]) -> TableError {
     Vocabulary::new(words.iter().map(|word| ((*word).to_owned(), 1)), 0).unwrap_err()
-}
-
-fn resealed(mut bytes: Vec<u8>, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    bytes.truncate(bytes.len() - 32);
-    change(&mut bytes);
-    seal(&mut bytes);
-    bytes
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn jsonl(perturber: &Perturber, text: &[u8]) -> anyhow::Result<()> {
 }
 
 /// The perturber that the arguments ask for.
-fn chosen(args: &PerturbArgs) -> anyhow::Result<Perturber> {
+pub(crate) fn chosen(args: &PerturbArgs) -> anyhow::Result<Perturber> {
     let (needs, columns) = needs(args);
     let (lexicon, tables) = match &args.vocabulary {
         Some(folder) => tables::of_words(folder, needs)?,

@@ -136,3 +136,7 @@ fn checkpoint_path(out: &Path) -> PathBuf {
     name.push(".checkpoint");
     out.with_file_name(name)
 }
+
+#[cfg(test)]
+#[path = "word2vec_tests.rs"]
+mod tests;

@@ -23,9 +23,6 @@ pub(super) const CHUNK: usize = 64;
 /// Queries that share one pass over a chunk: their sums fit WASM's and AVX2's 16 registers.
 pub(super) const TILE: usize = 4;
 
-/// Pairs that are multiplied without a look at the loop: 50 coordinates, the usual number, are five times as many.
-const UNROLLED: usize = 5;
-
 /// Relative room for the rounding of measured errors, which is a part in 10¹² for 1,024 dimensions.
 const SLACK: f64 = 1.001;
 /// Absolute room, relative to the sizes that are multiplied: d·2⁻⁵³ is 1.2e-13 for 1,024 dimensions, for each of the exact
@@ -162,19 +159,12 @@ impl Panels {
         let groups = &self.groups[chunk * GROUPS * self.pairs..][..GROUPS * self.pairs];
         for (group, panel) in groups.chunks_exact(self.pairs).enumerate() {
             let mut sums = [start(group); TILE];
-            let mut add = |pairs: &Pairs, queries: &[i32; TILE]| {
+            for (pairs, queries) in panel.iter().zip(tile) {
                 let pairs = L::load(pairs);
                 for query in 0..TILE {
                     sums[query] = sums[query].add_products(pairs, L::splat(queries[query]));
                 }
-            };
-            // Blocks of a fixed length are unrolled, which on WASM saves a fifth of the time.
-            let ((blocks, rest), (tiles, last)) =
-                (panel.as_chunks::<UNROLLED>(), tile.as_chunks::<UNROLLED>());
-            for (block, tile) in blocks.iter().zip(tiles) {
-                (0..UNROLLED).for_each(|place| add(&block[place], &tile[place]));
             }
-            rest.iter().zip(last).for_each(|(pairs, queries)| add(pairs, queries));
             take(group, sums);
         }
     }
