@@ -80,7 +80,28 @@ impl Panels {
             return f32::from_bits(word(row));
         }
         let pair = word(row / 2);
-        f32::from_bits(if row % 2 == 0 { pair << 16 } else { pair & 0xffff_0000 })
+        f32::from_bits(if row.is_multiple_of(2) { pair << 16 } else { pair & 0xffff_0000 })
+    }
+
+    /// Row `row` of the matrix as f32.
+    ///
+    /// # Panics
+    /// If there is no such row or `out` has not n values.
+    pub fn read_row(&self, row: usize, out: &mut [f32]) {
+        assert!(row < self.k && out.len() == self.n, "a row outside of the matrix");
+        let width = width(self.isa);
+        let word_row = if self.bf16 { row / 2 } else { row };
+        for (panel, out) in out.chunks_mut(width).enumerate() {
+            let first = (panel * self.rows + word_row) * width / LINE;
+            let words = self.lines[first..].iter().flat_map(|line| line.0);
+            match (self.bf16, row.is_multiple_of(2)) {
+                (false, _) => out.iter_mut().zip(words).for_each(|(o, w)| *o = f32::from_bits(w)),
+                (true, true) => out.iter_mut().zip(words).for_each(|(o, w)| *o = f32::from_bits(w << 16)),
+                (true, false) => {
+                    out.iter_mut().zip(words).for_each(|(o, w)| *o = f32::from_bits(w & 0xffff_0000))
+                }
+            }
+        }
     }
 
     /// `C (+)= A · B` with the packed B; A has contiguous rows. In bf16 A is rounded to bf16 and products are summed in f32.

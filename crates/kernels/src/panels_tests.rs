@@ -51,6 +51,11 @@ proptest! {
                     let expected = if packed.is_bf16() { bf16(*value) } else { *value };
                     prop_assert_eq!(packed.get(at / columns, at % columns), expected);
                 }
+                for row in 0..k {
+                    let mut out = vec![0.0; columns];
+                    packed.read_row(row, &mut out);
+                    prop_assert!((0..columns).all(|column| out[column] == packed.get(row, column)));
+                }
             }
         }
     }
