@@ -5,6 +5,7 @@ use rand_distr::{Distribution as _, StandardNormal};
 
 use super::*;
 use crate::test_statistics::{kolmogorov_smirnov, normal_cumulative};
+use crate::{Clipper, Clipping};
 
 fn rng(seed: u8) -> ChaCha20Rng {
     ChaCha20Rng::from_seed([seed; 32])
@@ -180,6 +181,22 @@ proptest! {
         if norm.is_finite() && norm > sum.max_norm {
             let radius = (sum.max_energy as f64).sqrt();
             prop_assert!((squared as f64).sqrt() > radius * (1.0 - 1e-12) - 19_f64.sqrt() - 1.0);
+        }
+    }
+
+    // The contract does not lean on the rule: its result is clipped like any vector.
+    #[test]
+    fn under_every_rule_one_vector_moves_the_sum_by_at_most_the_bound(
+        vector in any_vector(19), log_norm in -20.0_f64..20.0, log_z in -4.6_f64..13.8,
+    ) {
+        let sum = ClippedSum::new(19, log_norm.exp(), log_z.exp()).unwrap();
+        let finite = vector.iter().all(|x| x.is_finite());
+        for rule in [Clipping::Flat, Clipping::Auto, Clipping::PerLayer] {
+            let mut limited = vector.clone();
+            Clipper::new(rule, [4, 5, 10]).limit(&mut limited, sum.max_norm);
+            let squared = squared_sensitivity(&sum, &limited);
+            prop_assert!(squared <= u128::from(sum.max_energy), "{}", rule);
+            prop_assert!(finite || squared == 0, "{} hides what is not finite", rule);
         }
     }
 

@@ -9,12 +9,13 @@
 //! Randomness is always an argument, of a cryptographic generator. Everything that turns into a promise is rounded so
 //! that the stated ε or δ never errs low.
 //!
-//! Reading order: [`Epsilon`], [`Delta`], [`PrivacyUnit`] → [`SecretSeed`] → [`noise`], [`ClippedSum`], [`poisson`] →
+//! Reading order: [`Epsilon`], [`Delta`], [`PrivacyUnit`] → [`SecretSeed`] → [`noise`], [`clipping`], [`ClippedSum`], [`poisson`] →
 //! [`accountant`], [`calibration`] → [`DpSgdPlan`] → [`Ledger`]; [`mechanism`] stands alone.
 
 pub mod accountant;
 pub mod calibration;
 mod clipped_sum;
+pub mod clipping;
 mod error;
 mod ledger;
 pub mod mechanism;
@@ -30,6 +31,7 @@ mod test_statistics;
 
 pub use accountant::{Accountant, Event, EventKind};
 pub use clipped_sum::ClippedSum;
+pub use clipping::{Clipper, Clipping};
 pub use error::DpError;
 pub use ledger::{Budget, Charge, ChargeState, Ledger, LedgerError};
 pub use mechanism::{Contract, Notion, Sensitivity};

@@ -26,7 +26,7 @@ pub(crate) enum Command {
     /// Find the noise multiplier, sampling rate or number of steps that meets a target ε.
     Calibrate(CalibrateArgs),
     /// Train a LoRA adapter on this machine.
-    Finetune(FinetuneArgs),
+    Finetune(Box<FinetuneArgs>),
     /// Measure loss and perplexity on a text.
     Evaluate(EvaluateArgs),
     /// Write text with a model.
@@ -291,6 +291,46 @@ pub(crate) enum CorrectionName {
     Denoised,
 }
 
+/// How a record's gradient is brought within the clipping norm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClippingName {
+    /// Longer gradients are shortened to the norm.
+    Flat,
+    /// Every gradient is brought to nearly the norm (AUTO-S): the norm needs no tuning.
+    Auto,
+    /// Each transformer block's part is shortened to its share of the norm.
+    PerLayer,
+}
+
+/// What turns a step's gradient into an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OptimizerChoice {
+    /// Adam with decoupled weight decay.
+    Adamw,
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+}
+
+/// Course of the learning rate after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScheduleName {
+    /// Stays at the peak.
+    Constant,
+    /// Falls on a line towards 0.
+    Linear,
+    /// Falls on half a cosine towards 0.
+    Cosine,
+}
+
+/// Arithmetic of the frozen model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PrecisionName {
+    /// 32-bit floating point.
+    F32,
+    /// bfloat16 products, added up in f32.
+    Bf16,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct FinetuneArgs {
     /// Base model folder.
@@ -300,20 +340,32 @@ pub(crate) struct FinetuneArgs {
     #[arg(long)]
     pub(crate) data: PathBuf,
     /// Where to write the adapter folder.
+    #[arg(long, required_unless_present = "dry_run")]
+    pub(crate) out: Option<PathBuf>,
+    /// Adapter folder to go on from; rank, alpha and target modules are its own unless they are given.
     #[arg(long)]
-    pub(crate) out: PathBuf,
+    pub(crate) adapter: Option<PathBuf>,
+    /// Say what the run would be (records, tokens, steps, ε) and train nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Target ε of training.
     #[arg(long, default_value_t = 8.0)]
     pub(crate) epsilon: f64,
     /// δ; default by the number of records.
     #[arg(long)]
     pub(crate) delta: Option<f64>,
-    /// LoRA rank.
-    #[arg(long, default_value_t = 8)]
-    pub(crate) rank: u32,
+    /// LoRA rank; default 8.
+    #[arg(long)]
+    pub(crate) rank: Option<u32>,
     /// LoRA alpha; default twice the rank.
     #[arg(long)]
     pub(crate) alpha: Option<f64>,
+    /// Layers that get an adapter, by PEFT's names with commas between them, or all-linear; default q_proj,k_proj,v_proj,o_proj.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) target_modules: Option<Vec<String>>,
+    /// Scale updates by alpha/√rank in place of alpha/rank (rank-stabilised LoRA).
+    #[arg(long)]
+    pub(crate) rslora: bool,
     /// Expected batch size.
     #[arg(long, default_value_t = 64)]
     pub(crate) batch_size: u32,
@@ -326,15 +378,39 @@ pub(crate) struct FinetuneArgs {
     /// Peak learning rate.
     #[arg(long, default_value_t = 2e-3)]
     pub(crate) learning_rate: f64,
+    /// Steps in which the learning rate rises to its peak.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) warmup_steps: u64,
+    /// Course of the learning rate after that.
+    #[arg(long, value_enum, default_value_t = ScheduleName::Linear)]
+    pub(crate) schedule: ScheduleName,
+    /// What turns a step's gradient into an update.
+    #[arg(long, value_enum, default_value_t = OptimizerChoice::Adamw)]
+    pub(crate) optimizer: OptimizerChoice,
+    /// Momentum of sgd; default 0.9.
+    #[arg(long)]
+    pub(crate) momentum: Option<f64>,
+    /// Decoupled weight decay.
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) weight_decay: f64,
     /// Clipping norm.
     #[arg(long, default_value_t = 1.0)]
     pub(crate) max_grad_norm: f64,
+    /// How a gradient is brought within it; the guarantee is the same under each.
+    #[arg(long, value_enum, default_value_t = ClippingName::Flat)]
+    pub(crate) clipping: ClippingName,
+    /// Arithmetic of the frozen model.
+    #[arg(long, value_enum, default_value_t = PrecisionName::F32)]
+    pub(crate) precision: PrecisionName,
     /// Tokens of a sequence.
     #[arg(long, default_value_t = 128)]
     pub(crate) max_length: u32,
     /// Unit of privacy.
     #[arg(long, value_enum, default_value_t = UnitName::Line)]
     pub(crate) unit: UnitName,
+    /// Jinja file that writes chats, in place of the model's own template (with `--unit json-record`).
+    #[arg(long)]
+    pub(crate) chat_template: Option<PathBuf>,
     /// Threads; default all cores.
     #[arg(long)]
     pub(crate) threads: Option<usize>,
@@ -366,6 +442,9 @@ pub(crate) struct EvaluateArgs {
     /// What a record is.
     #[arg(long, value_enum, default_value_t = UnitName::Line)]
     pub(crate) unit: UnitName,
+    /// Jinja file that writes chats, in place of the model's own template (with `--unit json-record`); the answers are measured.
+    #[arg(long)]
+    pub(crate) chat_template: Option<PathBuf>,
     /// Tokens of a sequence.
     #[arg(long, default_value_t = 128)]
     pub(crate) max_length: u32,

@@ -36,8 +36,8 @@ pub(crate) fn certificate(certificate: &Certificate) -> String {
         _ => "privacy loss distribution",
     };
     let training = format!(
-        "training: ({:.4}, {:e})-DP for each record (add or remove one), DP-SGD, noise multiplier {:.4}, sampling rate {:.4}, {} steps, clipping norm {}, {accountant} accountant",
-        t.epsilon, t.delta, t.noise_multiplier, t.sampling_rate, t.steps, t.max_grad_norm,
+        "training: ({:.4}, {:e})-DP for each record (add or remove one), DP-SGD, noise multiplier {:.4}, sampling rate {:.4}, {} steps, clipping norm {} ({}), {accountant} accountant",
+        t.epsilon, t.delta, t.noise_multiplier, t.sampling_rate, t.steps, t.max_grad_norm, t.clipping,
     );
     let local = certificate.local.as_ref().map_or("text: not perturbed, the service saw it".to_owned(), |l| {
         let (per_token, longest) = (l.epsilon_per_token, l.epsilon_of_longest_record);

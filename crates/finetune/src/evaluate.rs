@@ -3,18 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::{Adapter, AdapterError};
+use crate::engine::{Format, PackedEngine, Use};
 use crate::model::BaseModel;
 use crate::parallel::for_each_in_order;
-use crate::records::Records;
+use crate::records::{Chunk, Records};
+use crate::train::Precision;
 
 /// How well a model predicts a text.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Mean of −ln p over the predicted tokens, in nats.
+    /// Mean of −ln p over the targets that count, in nats; not a number where there are none.
     pub loss: f64,
     /// `e^loss`
     pub perplexity: f64,
-    /// Predicted tokens.
+    /// Targets that count: of a chat the assistant's tokens, else all that are predicted.
     pub tokens: usize,
 }
 
@@ -30,15 +32,12 @@ pub fn evaluate(
     records: &Records,
     threads: usize,
 ) -> Result<Evaluation, AdapterError> {
-    let lora = adapter.map(|adapter| adapter.tensors(model)).transpose()?;
-    let table = model.rope_table(records.longest_chunk().min(model.config().max_position_embeddings));
-    let chunks: Vec<&Vec<u32>> = records.iter().flat_map(|record| record.chunks()).collect();
-    let chunk_loss = |index: usize| -> Result<f64, AdapterError> {
-        match model.weighted_loss(chunks[index], 1.0, &table, lora.as_ref())? {
-            Some(loss) => Ok(f64::from(loss.to_scalar::<f32>().map_err(crate::model::ModelError::from)?)),
-            None => Ok(0.0),
-        }
-    };
+    let positions = records.longest_chunk().min(model.config().max_position_embeddings);
+    let packed = model.packed(Format::of(Precision::F32), Use::Inference, threads)?;
+    let engine = PackedEngine::for_adapter(packed, adapter, positions)?;
+    let chunks: Vec<&Chunk> = records.iter().flat_map(|record| record.chunks()).collect();
+    let chunk_loss =
+        |index: usize| -> Result<f64, AdapterError> { Ok(engine.chunk(chunks[index], 1.0, None)?) };
     let mut sum = 0.0;
     for_each_in_order(chunks.len(), threads, chunk_loss, |loss| sum += loss)?;
     let tokens = records.iter().map(|record| record.predicted_tokens()).sum();

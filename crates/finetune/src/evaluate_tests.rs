@@ -1,7 +1,7 @@
 use super::*;
 use crate::fixtures::naive::Naive;
 use crate::fixtures::{TinyModel, random_records};
-use crate::lora::{LoraConfig, LoraLayout, TargetModule};
+use crate::lora::{ALL_LINEAR, LoraConfig, LoraLayout};
 
 #[test]
 fn the_loss_is_the_mean_over_tokens_and_the_same_for_every_number_of_threads() {
@@ -18,11 +18,25 @@ fn the_loss_is_the_mean_over_tokens_and_the_same_for_every_number_of_threads() {
 }
 
 #[test]
+fn only_targets_that_count_are_evaluated() {
+    let tiny = TinyModel::new();
+    let sequence =
+        |flags: [bool; 6]| crate::records::Sequence::rendered(vec![5, 9, 200, 31, 77, 2], flags.to_vec());
+    let sequences = [sequence([false, false, true, true, false, true]), sequence([false; 6])];
+    let records = Records::from_labelled(&sequences, &crate::fixtures::options(16, 4)).unwrap();
+    let naive = Naive { model: &tiny, config: tiny.parsed(), lora: None };
+    let expected = naive.record_loss(records.get(0).chunks());
+    let found = evaluate(&tiny.load(), None, &records, 2).unwrap();
+    assert_eq!(found.tokens, 3, "the second record has none");
+    assert!((found.loss - expected).abs() < 1e-4, "{found:?} {expected}");
+}
+
+#[test]
 fn a_new_adapter_changes_nothing_and_a_wrong_one_is_refused() {
     let tiny = TinyModel::new();
     let (model, records) = (tiny.load(), random_records(3, 10));
-    let lora = LoraConfig { rank: 2, alpha: 3.0, target_modules: TargetModule::ALL.to_vec() };
-    let layout = LoraLayout::new(&tiny.parsed(), &lora);
+    let lora = LoraConfig { rank: 2, alpha: 3.0, target_modules: vec![ALL_LINEAR.into()], use_rslora: false };
+    let layout = LoraLayout::new(&tiny.parsed(), &lora).unwrap();
     let values = vec![0.0; layout.parameters()];
     let adapter = Adapter::new(lora, layout, values);
     assert_eq!(

@@ -8,11 +8,11 @@ use crate::channel::{ChannelCorrection, Context, ContextEmbeddings};
 use crate::lora::{LoraLayout, LoraTensors};
 use crate::model::{BaseModel, ModelError};
 use crate::ops::{self, RopeTable, matrix::add_scaled};
-use crate::records::Record;
+use crate::records::{Chunk, Record};
 
 /// Computes the gradient of one record's loss with respect to all LoRA values.
 ///
-/// The loss of a record is the mean over all its predicted tokens, whatever chunks they lie in: a record is one
+/// The loss of a record is the mean over all its targets that count, whatever chunks they lie in (0 if there are none): a record is one
 /// privacy unit, so its chunks become one gradient before it is clipped. An engine runs each record on the calling
 /// thread, and its result depends on nothing but the parameters and the record.
 pub trait GradientEngine: Send + Sync {
@@ -79,24 +79,23 @@ impl CandleEngine {
         Ok(self)
     }
 
-    /// `weight · Σ loss` of a chunk, a scalar; `None` where nothing is predicted.
-    fn loss(&self, chunk: &[u32], weight: f32) -> Result<Option<Tensor>, ModelError> {
+    /// `weight · Σ loss` of a chunk, a scalar; `None` where no target counts.
+    fn loss(&self, chunk: &Chunk, weight: f32) -> Result<Option<Tensor>, ModelError> {
         let (lora, table) = (Some(&self.variables), &self.table);
         let Some(Received { channel, context, constants }) = &self.received else {
             return self.model.weighted_loss(chunk, weight, table, lora);
         };
-        let [inputs @ .., _] = chunk else { return Ok(None) };
-        if inputs.is_empty() {
+        if chunk.counted_targets() == 0 {
             return Ok(None);
         }
-        let x = context.embed(&self.model, channel, inputs, table, Some(constants))?;
+        let x = context.embed(&self.model, channel, chunk.inputs(), table, Some(constants))?;
         let hidden = self.model.hidden_states_of(x, table, lora, None)?;
-        self.model.head_loss(&hidden, &chunk[1..], weight, &**channel).map(Some)
+        self.model.head_loss(&hidden, chunk, weight, &**channel).map(Some)
     }
 
     fn add_chunk_gradient(
         &self,
-        chunk: &[u32],
+        chunk: &Chunk,
         weight: f32,
         gradient: &mut [f32],
     ) -> Result<f64, ModelError> {

@@ -10,6 +10,7 @@
 //! - [`model`]: files, configuration, weights, forward pass
 //! - [`lora`]: shape and place of an adapter's values
 //! - [`records`]: the owner's records as token sequences
+//! - [`chat`]: chats as token sequences, by the model's template
 //! - [`channel`]: what the trainer knows of the channel that perturbed them
 //! - [`gradient`]: the gradient of one record
 //! - [`train`]: the DP-SGD loop and its checkpoints
@@ -18,6 +19,8 @@
 
 pub mod adapter;
 pub mod channel;
+pub mod chat;
+mod engine;
 mod evaluate;
 mod generate;
 pub mod gradient;
@@ -33,16 +36,18 @@ mod fixtures;
 
 pub use adapter::{Adapter, AdapterError, merge};
 pub use channel::{ChannelCorrection, Context, Correction, CorrectionError};
+pub use chat::{ChatError, ChatFormat};
+pub use engine::{MemoryEstimate, operations, processor_rate};
 pub use evaluate::{Evaluation, evaluate};
 pub use generate::{GenerateError, GenerateOptions, generate};
-pub use lora::{LoraConfig, LoraError, TargetModule};
-pub use model::{BaseModel, LlamaConfig, ModelError, ModelFiles};
-pub use records::{DataError, RecordOptions, Records};
+pub use lora::{ALL_LINEAR, LoraConfig, LoraError};
+pub use model::{BaseModel, ModelConfig, ModelError, ModelFiles};
+pub use records::{Chunk, DataError, RecordOptions, Records, Sequence};
 #[cfg(feature = "audit")]
 pub use train::{Accumulate, PoissonGaussian, StepMechanism};
 pub use train::{
-    DEFAULT_MAX_CHUNKS, DEFAULT_MAX_LENGTH, LearningRate, Privacy, Schedule, TrainError, Trainer,
-    TrainingConfig,
+    DEFAULT_MAX_CHUNKS, DEFAULT_MAX_LENGTH, DEFAULT_MOMENTUM, LearningRate, Optimizer, Precision, Privacy,
+    Schedule, TrainError, Trainer, TrainingConfig,
 };
 
 /// Lower-case hexadecimal.

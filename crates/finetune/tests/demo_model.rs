@@ -29,7 +29,7 @@ fn demo() -> Demo {
     let model = Arc::new(BaseModel::load(&files).unwrap());
     let tokenizer = perturb::Tokenizer::from_bytes(&files.tokenizer_json).unwrap();
     let options = RecordOptions::for_model(model.config(), PrivacyUnit::Line, 64, 1);
-    let (records, _) = Records::from_bytes(TEXT.as_bytes(), &tokenizer, &options).unwrap();
+    let (records, _) = Records::from_bytes(TEXT.as_bytes(), &tokenizer, &options, None).unwrap();
     Demo { files, model, tokenizer, records }
 }
 
@@ -50,7 +50,7 @@ fn the_demo_model_knows_some_english() {
     assert!(found.loss < 7.0, "{found:?}");
     let options = RecordOptions::for_model(model.config(), PrivacyUnit::Line, 64, 1);
     let scrambled: String = TEXT.lines().map(|line| line.chars().rev().collect::<String>() + "\n").collect();
-    let (scrambled, _) = Records::from_bytes(scrambled.as_bytes(), &tokenizer, &options).unwrap();
+    let (scrambled, _) = Records::from_bytes(scrambled.as_bytes(), &tokenizer, &options, None).unwrap();
     assert!(evaluate(&model, None, &scrambled, 1).unwrap().loss > found.loss);
 }
 
@@ -117,7 +117,7 @@ fn loss_after_perturbed_training(correction: Correction) -> f64 {
     let file = perturbed.to_bytes().unwrap();
 
     let options = RecordOptions::for_model(model.config(), PrivacyUnit::Line, 64, 1);
-    let (received, manifest) = Records::from_bytes(&file, &tokenizer, &options).unwrap();
+    let (received, manifest) = Records::from_bytes(&file, &tokenizer, &options, None).unwrap();
     let vocab_size = model.config().vocab_size;
     let channel = ChannelCorrection::new(&manifest.unwrap(), tokenizer.domain(), None, vocab_size).unwrap();
     let received = received.with_channel(Arc::new(channel));

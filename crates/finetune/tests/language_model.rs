@@ -128,7 +128,7 @@ impl Example {
     fn new() -> Self {
         let demo = demo();
         let text = std::fs::read_to_string(root().join("examples/workshop-notes.txt")).unwrap();
-        let (embedding, dim) = demo.candle.input_embeddings();
+        let (embedding, dim) = demo.candle.input_embeddings().unwrap();
         let table = NeighbourTable::build(&embedding, dim, demo.tokenizer.domain(), 4).unwrap();
         Self { lines: text.lines().map(str::to_owned).collect(), table, demo }
     }

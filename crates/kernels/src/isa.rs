@@ -1,6 +1,11 @@
 //! The instruction sets that kernels are compiled for, and the choice between them at run time.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Index in [`Isa::available`] of the preferred one.
+static PREFERRED: AtomicUsize = AtomicUsize::new(NONE);
+const NONE: usize = usize::MAX;
 
 /// An instruction set that this processor has: values can only be had from [`Isa::detect`], [`Isa::available`] and
 /// [`Isa::named`], which look.
@@ -26,10 +31,19 @@ pub(crate) enum Kind {
 }
 
 impl Isa {
-    /// The best that the processor has.
+    /// The best that the processor has, or what [`prefer`](Self::prefer) was given.
     pub fn detect() -> Self {
         let all = Self::available();
-        all[all.len() - 1]
+        match PREFERRED.load(Ordering::Relaxed) {
+            NONE => all[all.len() - 1],
+            index => all[index],
+        }
+    }
+
+    /// Makes [`detect`](Self::detect) return this one from now on, in the whole process: for comparisons of instruction sets.
+    pub fn prefer(self) {
+        let index = Self::available().into_iter().position(|isa| isa == self);
+        PREFERRED.store(index.unwrap_or(NONE), Ordering::Relaxed);
     }
 
     /// Everything that the processor has, the best last.

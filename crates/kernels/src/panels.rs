@@ -37,6 +37,13 @@ pub struct Scratch {
     pairs: Vec<u32>,
 }
 
+impl Scratch {
+    /// Words that it holds.
+    pub fn words(&self) -> usize {
+        self.pairs.len()
+    }
+}
+
 impl Panels {
     /// Packs `b [k, n]`, rounded to bf16 if asked for where the instruction set multiplies bf16, else as f32.
     pub fn pack(isa: Isa, b: Matrix<'_>, bf16: bool) -> Self {
@@ -50,6 +57,12 @@ impl Panels {
             fill(panel, b, first..b.columns.min(first + width), width, bf16);
         }
         Self { isa, k: b.rows, n: b.columns, rows, lines, bf16 }
+    }
+
+    /// Bytes that a packed `k × n` matrix takes.
+    pub fn bytes_for(isa: Isa, k: usize, n: usize, bf16: bool) -> usize {
+        let rows = if bf16 && isa.has_bf16() { k.div_ceil(2) } else { k };
+        4 * rows * n.next_multiple_of(width(isa))
     }
 
     /// Inner dimension and columns.
@@ -126,15 +139,16 @@ impl Panels {
         self.blocks(a.values.as_ptr(), a.row_stride, c, write);
     }
 
-    /// `C (+)= A · B` for an A that [`round`] has rounded: rows of `k.div_ceil(2)` pairs.
+    /// `C (+)= A · B` for an A that [`round`] has rounded: rows of `k.div_ceil(2)` pairs, `stride` words apart.
     ///
     /// # Panics
     /// If the shapes do not fit or the packed values are f32.
-    pub fn multiply_pairs(&self, a: &[u32], c: MatrixMut<'_>, write: Write) {
+    pub fn multiply_pairs(&self, a: &[u32], stride: usize, c: MatrixMut<'_>, write: Write) {
         assert!(self.bf16, "pairs multiply packed bf16");
-        assert!(a.len() == c.rows * self.rows && c.columns == self.n, "shapes of a product differ");
+        let enough = c.rows == 0 || (c.rows - 1) * stride + self.rows <= a.len();
+        assert!(enough && c.columns == self.n, "shapes of a product differ");
         if c.rows > 0 && c.columns > 0 {
-            self.blocks(a.as_ptr().cast(), self.rows, c, write);
+            self.blocks(a.as_ptr().cast(), stride, c, write);
         }
     }
 

@@ -32,10 +32,13 @@ proptest! {
                 prop_assert!((f64::from(*found) - expected).abs() < 2e-6 * k as f64 + 1e-5, "{isa:?} {half}");
             }
             if packed.is_bf16() {
-                let mut pairs = vec![0; rows * k.div_ceil(2)];
-                for (row, out) in a.chunks(k).zip(pairs.chunks_mut(k.div_ceil(2))) { round(isa, row, out); }
+                let (words, stride) = (k.div_ceil(2), k.div_ceil(2) + 3);
+                let mut pairs = vec![0; rows * stride];
+                for (row, out) in a.chunks(k).zip(pairs.chunks_mut(stride)) {
+                    round(isa, row, &mut out[..words]);
+                }
                 let mut again = vec![0.25; rows * columns];
-                packed.multiply_pairs(&pairs, MatrixMut::new(&mut again, rows, columns), write);
+                packed.multiply_pairs(&pairs, stride, MatrixMut::new(&mut again, rows, columns), write);
                 prop_assert_eq!(again, c);
             }
         }
@@ -53,6 +56,7 @@ proptest! {
                 }
                 for row in 0..k {
                     let mut out = vec![0.0; columns];
+                    prop_assert_eq!(packed.bytes(), Panels::bytes_for(isa, k, columns, half));
                     packed.read_row(row, &mut out);
                     prop_assert!((0..columns).all(|column| out[column] == packed.get(row, column)));
                 }

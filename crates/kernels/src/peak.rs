@@ -14,6 +14,8 @@ use crate::tile::{avx2::Avx2, avx512::Avx512, bf16::Bf16};
 /// GFLOP/s of multiply-adds whose operands never leave the first-level cache, on `threads` threads at a time: what a trainer's
 /// own rate is a share of.
 pub fn peak(isa: Isa, bf16: bool, threads: usize) -> f64 {
+    // Only one instruction set has both.
+    let _ = bf16;
     match isa.0 {
         #[cfg(target_arch = "x86_64")]
         Kind::Avx2 => run::<Avx2>(threads, 1),

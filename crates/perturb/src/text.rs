@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use dp::PrivacyUnit;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+pub use crate::json_record::{JsonRecord, Message, Role};
 
 /// The service's limit for a file: 20 MiB.
 pub const MAX_TEXT_BYTES: usize = 20 * 1024 * 1024;
@@ -99,6 +99,34 @@ pub fn decode(bytes: &[u8]) -> Result<&str, InputError> {
 /// The iterator ends after its first error.
 pub fn records(text: &str, unit: PrivacyUnit) -> Records<'_> {
     Records::resume(text, unit, Cursor::default())
+}
+
+/// The JSON records of `text` with their shape and the number of their line (from 1): exactly those that [`records`] cuts out.
+///
+/// The iterator ends after its first error.
+pub fn json_records(text: &str) -> impl Iterator<Item = Result<(usize, JsonRecord), InputError>> {
+    let mut lines = Records::resume(text, PrivacyUnit::JsonRecord, Cursor::default());
+    std::iter::from_fn(move || {
+        loop {
+            let (line, _, raw) = lines.filled_line()?;
+            let record = match raw.len() > MAX_RECORD_BYTES {
+                true => too_large(line, raw),
+                false => JsonRecord::parse(raw, line),
+            };
+            match record {
+                Ok(record) if record.text().trim().is_empty() => continue,
+                Ok(record) => return Some(Ok((line, record))),
+                Err(error) => {
+                    lines.cursor.bytes = text.len();
+                    return Some(Err(error));
+                }
+            }
+        }
+    })
+}
+
+fn too_large<T>(line: usize, raw: &str) -> Result<T, InputError> {
+    Err(InputError::RecordTooLarge { line, bytes: raw.len() })
 }
 
 /// Where to cut `bytes` into at most `parts` pieces of about the same size, each of whole records: the end of each piece, the last of them
@@ -205,11 +233,9 @@ impl<'a> Iterator for Records<'a> {
                 PrivacyUnit::Paragraph => self.paragraph()?,
             };
             let record = match self.unit {
-                _ if raw.len() > MAX_RECORD_BYTES => {
-                    Err(InputError::RecordTooLarge { line, bytes: raw.len() })
-                }
+                _ if raw.len() > MAX_RECORD_BYTES => too_large(line, raw),
                 PrivacyUnit::Line | PrivacyUnit::Paragraph => Ok(Cow::Borrowed(raw)),
-                PrivacyUnit::JsonRecord => json_text(raw, line).map(Cow::Owned),
+                PrivacyUnit::JsonRecord => JsonRecord::parse(raw, line).map(|record| record.text().into()),
             };
             match record {
                 Ok(record) if record.trim().is_empty() => continue,
@@ -221,113 +247,6 @@ impl<'a> Iterator for Records<'a> {
             }
         }
     }
-}
-
-/// The text of one JSON record. Errors name the line and nothing of its content.
-fn json_text(raw: &str, line: usize) -> Result<String, InputError> {
-    let mut record = JsonRecord::parse(raw, line)?;
-    let values = record.values_mut().into_iter().map(|value| &**value);
-    Ok(values.filter(|value| !value.trim().is_empty()).collect::<Vec<_>>().join("\n"))
-}
-
-/// One line of a JSONL file: the values that hold text, and a public shape around them.
-///
-/// What is not one of these values is not kept, so nothing of it can pass in clear; a role must be one of those that chat
-/// models know.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum JsonRecord {
-    /// `{"text": …}`.
-    Text {
-        /// The record's text.
-        text: String,
-    },
-    /// `{"prompt": …, "completion": …}`.
-    Prompt {
-        /// What is asked.
-        prompt: String,
-        /// What is answered.
-        completion: String,
-    },
-    /// `{"messages": [{"role": …, "content": …}]}`.
-    Chat {
-        /// The messages in order.
-        messages: Vec<Message>,
-    },
-}
-
-/// One message of a chat.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// Who speaks.
-    pub role: Role,
-    /// What is said.
-    pub content: String,
-}
-
-/// The roles that chat formats have. A role passes in clear, so there is no other.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The one who sets the rules.
-    System,
-    /// The same, in newer formats.
-    Developer,
-    /// The one who asks.
-    #[default]
-    User,
-    /// The one who answers.
-    Assistant,
-    /// What a tool answered.
-    Tool,
-}
-
-impl std::fmt::Debug for JsonRecord {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The text must not reach a log.
-        f.write_str("JsonRecord")
-    }
-}
-
-impl JsonRecord {
-    /// Reads the line with that number.
-    ///
-    /// # Errors
-    /// [`InputError::Json`] or [`InputError::JsonShape`]; they name the line and nothing of its content.
-    pub fn parse(raw: &str, line: usize) -> Result<Self, InputError> {
-        let value: Value =
-            serde_json::from_str(raw).map_err(|error| InputError::Json { line, column: error.column() })?;
-        record_of(&value).ok_or(InputError::JsonShape { line })
-    }
-
-    /// The values that hold text, in order.
-    pub fn values_mut(&mut self) -> Vec<&mut String> {
-        match self {
-            Self::Text { text } => vec![text],
-            Self::Prompt { prompt, completion } => vec![prompt, completion],
-            Self::Chat { messages } => messages.iter_mut().map(|message| &mut message.content).collect(),
-        }
-    }
-}
-
-fn record_of(value: &Value) -> Option<JsonRecord> {
-    let string = |value: &Value, key| Some(value.get(key)?.as_str()?.to_owned());
-    if value.get("text").is_some() {
-        return Some(JsonRecord::Text { text: string(value, "text")? });
-    }
-    if value.get("prompt").is_some() {
-        let completion = string(value, "completion")?;
-        return Some(JsonRecord::Prompt { prompt: string(value, "prompt")?, completion });
-    }
-    let message = |message: &Value| {
-        let role = match message.get("role") {
-            None => Role::default(),
-            Some(role) => serde_json::from_value(role.clone()).ok()?,
-        };
-        Some(Message { role, content: string(message, "content")? })
-    };
-    let messages = value.get("messages")?.as_array()?.iter().map(message).collect::<Option<_>>()?;
-    Some(JsonRecord::Chat { messages })
 }
 
 #[cfg(test)]

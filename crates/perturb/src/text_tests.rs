@@ -58,6 +58,21 @@ fn of_a_json_record_only_the_values_are_taken() {
 }
 
 #[test]
+fn json_records_are_those_that_records_cuts_out() {
+    let text = "\n{\"text\":\"one\"}\n{\"text\":\" \"}\n{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":\"ho\"}]}\n";
+    let found: Vec<(usize, JsonRecord)> = json_records(text).collect::<Result<_, _>>().unwrap();
+    assert_eq!(found.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 4]);
+    let texts: Vec<String> = found.iter().map(|(_, record)| record.text()).collect();
+    assert_eq!(texts, all(text, PrivacyUnit::JsonRecord));
+    let JsonRecord::Chat { messages } = &found[1].1 else { panic!("a chat") };
+    assert_eq!((messages[1].role, messages[1].content.as_str()), (Role::Assistant, "ho"));
+    let mut broken = json_records("{\"text\":\"a\"}\nnonsense\n{\"text\":\"b\"}");
+    assert!(broken.next().unwrap().is_ok());
+    assert!(matches!(broken.next(), Some(Err(InputError::Json { line: 2, .. }))));
+    assert!(broken.next().is_none(), "the iterator ends after its first error");
+}
+
+#[test]
 fn a_line_that_is_not_json_is_named_without_its_content() {
     let error = first_error("{\"text\":\"a\"}\n\n{\"text\": secret}\n", PrivacyUnit::JsonRecord);
     assert_eq!(error, InputError::Json { line: 3, column: 10 });

@@ -174,15 +174,21 @@ fn contains_type(json: &Value, name: &str) -> bool {
 
 /// Switches off whatever is not a function of the text alone, and makes every added token one that text cannot spell.
 fn neutralise(json: &mut Value) -> Option<()> {
+    switch_off(json)?;
+    for token in json.get_mut("added_tokens").and_then(Value::as_array_mut).into_iter().flatten() {
+        // Only special ones are left unread by `set_encode_special_tokens`; a chat model's `<think>` is not among them.
+        token.as_object_mut()?.insert("special".to_owned(), Value::Bool(true));
+    }
+    Some(())
+}
+
+/// Switches off whatever cuts, pads or lengthens a text, or reads it differently from time to time.
+pub(crate) fn switch_off(json: &mut Value) -> Option<()> {
     let file = json.as_object_mut()?;
     for key in ["truncation", "padding", "post_processor"] {
         file.insert(key.to_owned(), Value::Null);
     }
     file.get_mut("model")?.as_object_mut()?.insert("dropout".to_owned(), Value::Null);
-    for token in file.get_mut("added_tokens").and_then(Value::as_array_mut).into_iter().flatten() {
-        // Only special ones are left unread by `set_encode_special_tokens`; a chat model's `<think>` is not among them.
-        token.as_object_mut()?.insert("special".to_owned(), Value::Bool(true));
-    }
     Some(())
 }
 

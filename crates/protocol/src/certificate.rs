@@ -9,7 +9,9 @@
 use crate::hyperparameters::DpLora;
 use crate::id::JobId;
 use crate::signature::Signature;
-use dp::{Accountant, Budget, Delta, DpError, DpSgdPlan, NeighboringRelation, PlanParameters, PrivacyUnit};
+use dp::{
+    Accountant, Budget, Clipping, Delta, DpError, DpSgdPlan, NeighboringRelation, PlanParameters, PrivacyUnit,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -70,6 +72,9 @@ pub struct TrainingGuarantee {
     pub steps: u64,
     /// L2 norm that each record's gradient was clipped to.
     pub max_grad_norm: f64,
+    /// How it was: under every rule the norm is the sensitivity. Certificates from before there was a choice say nothing and mean `flat`.
+    #[serde(default)]
+    pub clipping: Clipping,
     /// Standard deviation of the noise on the released losses, over half of the largest loss; none when no loss was released.
     pub loss_noise_multiplier: Option<f64>,
     /// Records in the file.
@@ -84,8 +89,8 @@ pub struct TrainingGuarantee {
 pub const NOISE: &str = "gaussian, rounded to a lattice of 2^-24 standard deviations";
 
 impl TrainingGuarantee {
-    /// What `plan` guarantees, accounted by code of version `accountant_version`.
-    pub fn of(plan: &DpSgdPlan, accountant_version: &str) -> Self {
+    /// What `plan` guarantees for gradients clipped by `clipping`, accounted by code of version `accountant_version`.
+    pub fn of(plan: &DpSgdPlan, clipping: Clipping, accountant_version: &str) -> Self {
         Self {
             mechanism: "dp-sgd".into(),
             noise: NOISE.into(),
@@ -98,6 +103,7 @@ impl TrainingGuarantee {
             expected_batch_size: plan.expected_batch_size() as u64,
             steps: plan.steps(),
             max_grad_norm: plan.max_grad_norm(),
+            clipping,
             loss_noise_multiplier: plan.loss_noise_multiplier(),
             records: plan.records() as u64,
             accountant: plan.accountant(),
@@ -175,6 +181,9 @@ pub struct Hashes {
     pub base_model: BTreeMap<String, String>,
     /// The adapter folder's other files, by name.
     pub adapter: BTreeMap<String, String>,
+    /// The files of the adapter that training went on from, by name; none if it began anew. What was spent on it is not in this guarantee.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub initial_adapter: BTreeMap<String, String>,
 }
 
 #[cfg(test)]

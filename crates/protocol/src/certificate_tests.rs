@@ -42,6 +42,21 @@ fn what_is_missing_or_added_is_noticed() {
 fn a_guarantee_states_its_plan_whole() {
     for loss_curve in [false, true] {
         let plan = crate::fixtures::protection(loss_curve).plan;
-        assert_eq!(TrainingGuarantee::of(&plan, "1").plan().unwrap(), plan);
+        assert_eq!(TrainingGuarantee::of(&plan, Clipping::PerLayer, "1").plan().unwrap(), plan);
     }
+}
+
+#[test]
+fn a_certificate_from_before_clipping_was_a_choice_means_flat() {
+    let mut json = serde_json::to_value(certificate(None)).unwrap();
+    assert_eq!(json["training"]["clipping"], "flat");
+    assert!(json["hashes"].get("initial_adapter").is_none());
+    json["training"].as_object_mut().unwrap().remove("clipping").unwrap();
+    let settings = json["hyperparameters"].as_object_mut().unwrap();
+    for later in
+        ["clipping", "optimizer", "schedule", "warmup_steps", "weight_decay", "precision", "use_rslora"]
+    {
+        settings.remove(later).expect(later);
+    }
+    assert_eq!(serde_json::from_value::<Certificate>(json).unwrap(), certificate(None));
 }

@@ -4,7 +4,7 @@ use crate::certificate::{CERTIFICATE_VERSION, Certificate, Hashes, LocalGuarante
 use crate::hyperparameters::{DpLora, DpLoraRequest};
 use crate::id::{FileId, JobId, ModelId, TenantId};
 use crate::state::{JobSpec, JobState, Protection};
-use dp::{Budget, Delta, DpSgdPlan, Epsilon, PrivacyUnit, SecretSeed};
+use dp::{Budget, Clipping, Delta, DpSgdPlan, Epsilon, PrivacyUnit, SecretSeed};
 use std::sync::OnceLock;
 
 pub(crate) fn settings(loss_curve: bool) -> DpLora {
@@ -50,7 +50,7 @@ pub(crate) fn certificate(local: Option<LocalGuarantee>) -> Certificate {
         created_at: 1_790_000_000,
         job: Some(JobId::from_entropy([1; 12])),
         base_model: "demo".into(),
-        training: TrainingGuarantee::of(&protection.plan, "0.1.0"),
+        training: TrainingGuarantee::of(&protection.plan, Clipping::Flat, "0.1.0"),
         local,
         dataset_budget: Some(protection.budget),
         hyperparameters: settings(false),
@@ -58,6 +58,7 @@ pub(crate) fn certificate(local: Option<LocalGuarantee>) -> Certificate {
             training_file: "00".into(),
             base_model: Default::default(),
             adapter: Default::default(),
+            initial_adapter: Default::default(),
         },
         code_version: "0.1.0".into(),
         signature: None,

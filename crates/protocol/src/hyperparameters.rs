@@ -2,13 +2,41 @@
 //!
 //! A [`DpLora`] can only be built valid: [`DpLoraRequest::validate`] is the one way in, also when a stored job is read back.
 
+use crate::checks::{
+    below_one, delta, duration, epsilon, integer, number, optimizer, target_modules, warmup_steps,
+};
+pub use crate::choices::{Correction, Optimizer, OptimizerName, Precision, Schedule};
 use crate::error::ApiError;
-use dp::{Delta, DpError, DpSgdPlan, Epsilon, PlanRequest, PrivacyUnit, default_delta};
+use dp::{Clipping, Delta, DpError, DpSgdPlan, Epsilon, PlanRequest, PrivacyUnit, default_delta};
 use serde::{Deserialize, Serialize};
 
-/// The linear layers a LoRA adapter can attach to, by PEFT's names.
-pub const TARGET_MODULES: [&str; 7] =
-    ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+/// The linear layers a LoRA adapter can attach to, by PEFT's names, of all model families: those of Llama and its like, what Phi-3
+/// has in their place, and GPT-2's.
+pub const TARGET_MODULES: [&str; 14] = [
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "o_proj",
+    "gate_proj",
+    "up_proj",
+    "down_proj",
+    "qkv_proj",
+    "gate_up_proj",
+    "c_attn",
+    "attn.c_proj",
+    "c_fc",
+    "mlp.c_proj",
+    "c_proj",
+];
+
+/// As `target_modules`: the linear layers of the attention, whatever the model's family calls them; the default.
+pub const ATTENTION: &str = "attention";
+
+/// As `target_modules`: every linear layer of the transformer's blocks.
+pub const ALL_LINEAR: &str = "all-linear";
+
+/// Share of the last direction that SGD keeps unless set otherwise: what most use.
+pub const DEFAULT_MOMENTUM: f64 = 0.9;
 
 /// The largest ε of training that is accepted. Beyond it the guarantee says nothing (e^20 is about 5e8), and a certificate would mislead.
 pub const MAX_EPSILON: f64 = 20.0;
@@ -32,7 +60,10 @@ pub struct DpLoraRequest {
     /// LoRA alpha; default twice the rank.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f64>,
-    /// Layers that get an adapter; default `q_proj`, `k_proj`, `v_proj`, `o_proj`.
+    /// Whether updates are scaled by alpha/√rank in place of alpha/rank; default no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_rslora: Option<bool>,
+    /// Layers that get an adapter, or `all-linear` or `attention` alone; default `attention`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_modules: Option<Vec<String>>,
     /// Expected number of records in a step (Poisson sampling); default 64, at most the number of records.
@@ -44,12 +75,33 @@ pub struct DpLoraRequest {
     /// Expected passes over the records; default 3; exclusive with `steps`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<f64>,
-    /// Peak learning rate of AdamW; default 0.002.
+    /// Peak learning rate; default 0.002.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
+    /// Steps in which the learning rate rises to its peak; default 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup_steps: Option<u64>,
+    /// Course of the learning rate after that; default `linear`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// What turns a step's gradient into an update; default `adamw`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<OptimizerName>,
+    /// Momentum of `sgd`; default 0.9. Not with `adamw`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    /// Decoupled weight decay; default 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
     /// L2 norm that each record's gradient is clipped to; default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f64>,
+    /// How a gradient is brought within that norm; default `flat`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clipping: Option<Clipping>,
+    /// Arithmetic of the frozen model; default `f32`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
     /// Tokens of one training sequence; default 128.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_length: Option<u32>,
@@ -99,7 +151,9 @@ pub struct DpLora {
     pub rank: u32,
     /// LoRA alpha.
     pub alpha: f64,
-    /// PEFT names.
+    /// Whether updates are scaled by alpha/√rank.
+    pub use_rslora: bool,
+    /// PEFT names, or [`ALL_LINEAR`] or [`ATTENTION`] alone.
     pub target_modules: Vec<String>,
     /// Expected batch size.
     pub batch_size: u32,
@@ -107,8 +161,20 @@ pub struct DpLora {
     pub duration: Duration,
     /// Peak learning rate.
     pub learning_rate: f64,
+    /// Steps until the peak.
+    pub warmup_steps: u64,
+    /// Course after the peak.
+    pub schedule: Schedule,
+    /// What turns a gradient into an update.
+    pub optimizer: Optimizer,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
     /// Clipping norm.
     pub max_grad_norm: f64,
+    /// How gradients are brought within it.
+    pub clipping: Clipping,
+    /// Arithmetic of the frozen model.
+    pub precision: Precision,
     /// Tokens of a sequence.
     pub max_length: u32,
     /// Sequences of a record.
@@ -117,21 +183,6 @@ pub struct DpLora {
     pub loss_curve: bool,
     /// How training allows for the channel.
     pub correction: Correction,
-}
-
-/// How training on tokens that passed set-rr or k-rr allows for the channel. Without effect on anything else.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Correction {
-    /// Takes the received tokens for the owner's.
-    Off,
-    /// Trains on the likelihood of what was received, with the received tokens as context.
-    Received,
-    /// The same, with the mean of what each received token may have been as context.
-    PosteriorMean,
-    /// The same, with the mean by what the model itself expects at each place: a second forward pass, and the best results.
-    #[default]
-    Denoised,
 }
 
 impl DpLora {
@@ -172,11 +223,18 @@ impl DpLoraRequest {
             privacy_unit: self.privacy_unit.unwrap_or(PrivacyUnit::Line),
             rank,
             alpha: number("alpha", self.alpha, 2.0 * f64::from(rank), 1e-3, 1e4)?,
+            use_rslora: self.use_rslora.unwrap_or(false),
             target_modules: target_modules(self.target_modules)?,
             batch_size: integer("batch_size", self.batch_size, 64, 1, 65_536)?,
             duration: duration(self.steps, self.epochs)?,
             learning_rate: number("learning_rate", self.learning_rate, 2e-3, 1e-8, 1.0)?,
+            warmup_steps: warmup_steps(self.warmup_steps)?,
+            schedule: self.schedule.unwrap_or_default(),
+            optimizer: optimizer(self.optimizer.unwrap_or_default(), self.momentum)?,
+            weight_decay: below_one("weight_decay", self.weight_decay.unwrap_or(0.0))?,
             max_grad_norm: number("max_grad_norm", self.max_grad_norm, 1.0, 1e-6, 1e6)?,
+            clipping: self.clipping.unwrap_or_default(),
+            precision: self.precision.unwrap_or_default(),
             max_length: integer("max_length", self.max_length, 128, 2, 8192)?,
             max_chunks_per_record: integer("max_chunks_per_record", self.max_chunks_per_record, 4, 1, 1024)?,
             loss_curve: self.loss_curve.unwrap_or(false),
@@ -198,92 +256,36 @@ impl From<DpLora> for DpLoraRequest {
             Duration::Steps(steps) => (Some(steps), None),
             Duration::Epochs(epochs) => (None, Some(epochs)),
         };
+        let (optimizer, momentum) = match valid.optimizer {
+            Optimizer::Adamw => (OptimizerName::Adamw, None),
+            Optimizer::Sgd { momentum } => (OptimizerName::Sgd, Some(momentum)),
+        };
         Self {
             epsilon: Some(valid.epsilon.get()),
             delta: valid.delta.map(Delta::get),
             privacy_unit: Some(valid.privacy_unit),
             rank: Some(valid.rank),
             alpha: Some(valid.alpha),
+            use_rslora: Some(valid.use_rslora),
             target_modules: Some(valid.target_modules),
             batch_size: Some(valid.batch_size),
             steps,
             epochs,
             learning_rate: Some(valid.learning_rate),
+            warmup_steps: Some(valid.warmup_steps),
+            schedule: Some(valid.schedule),
+            optimizer: Some(optimizer),
+            momentum,
+            weight_decay: Some(valid.weight_decay),
             max_grad_norm: Some(valid.max_grad_norm),
+            clipping: Some(valid.clipping),
+            precision: Some(valid.precision),
             max_length: Some(valid.max_length),
             max_chunks_per_record: Some(valid.max_chunks_per_record),
             loss_curve: Some(valid.loss_curve),
             correction: Some(valid.correction),
         }
     }
-}
-
-fn invalid(param: &'static str, message: String) -> ApiError {
-    ApiError::invalid("invalid_hyperparameter", Some(param), message)
-}
-
-fn epsilon(value: Option<f64>) -> Result<Epsilon, ApiError> {
-    let value = value.unwrap_or(8.0);
-    let valid = Epsilon::try_from(value).ok().filter(|e| e.get() <= MAX_EPSILON);
-    valid.ok_or_else(|| invalid("epsilon", format!("`epsilon` must be a number above 0 and at most {MAX_EPSILON}; 8 is the default, smaller is more private.")))
-}
-
-fn delta(value: f64) -> Result<Delta, ApiError> {
-    let valid = Delta::try_from(value).ok().filter(|d| (1e-12..=1e-2).contains(&d.get()));
-    valid.ok_or_else(|| invalid("delta", "`delta` must lie between 1e-12 and 0.01; leave it out for a value that fits the number of records.".into()))
-}
-
-fn integer(
-    param: &'static str,
-    value: Option<u32>,
-    default: u32,
-    low: u32,
-    high: u32,
-) -> Result<u32, ApiError> {
-    let value = value.unwrap_or(default);
-    if (low..=high).contains(&value) {
-        Ok(value)
-    } else {
-        Err(invalid(param, format!("`{param}` must be a whole number from {low} to {high}.")))
-    }
-}
-
-fn number(
-    param: &'static str,
-    value: Option<f64>,
-    default: f64,
-    low: f64,
-    high: f64,
-) -> Result<f64, ApiError> {
-    let value = value.unwrap_or(default);
-    if (low..=high).contains(&value) {
-        Ok(value)
-    } else {
-        Err(invalid(param, format!("`{param}` must be a number from {low} to {high}.")))
-    }
-}
-
-fn duration(steps: Option<u64>, epochs: Option<f64>) -> Result<Duration, ApiError> {
-    match (steps, epochs) {
-        (Some(_), Some(_)) => Err(invalid("steps", "Give `steps` or `epochs`, not both.".into())),
-        (Some(steps), None) if (1..=1_000_000).contains(&steps) => Ok(Duration::Steps(steps)),
-        (Some(_), None) => Err(invalid("steps", "`steps` must be a whole number from 1 to 1000000.".into())),
-        (None, epochs) => number("epochs", epochs, 3.0, 1e-3, 1e4).map(Duration::Epochs),
-    }
-}
-
-fn target_modules(names: Option<Vec<String>>) -> Result<Vec<String>, ApiError> {
-    let names = names.unwrap_or_else(|| TARGET_MODULES[..4].iter().map(|name| (*name).to_owned()).collect());
-    let known = |name: &String| TARGET_MODULES.contains(&name.as_str());
-    let repeated = (1..names.len()).any(|i| names[..i].contains(&names[i]));
-    if names.is_empty() || repeated || !names.iter().all(known) {
-        let known = TARGET_MODULES.join(", ");
-        return Err(invalid(
-            "target_modules",
-            format!("`target_modules` must be a list, without repeats, of: {known}."),
-        ));
-    }
-    Ok(names)
 }
 
 #[cfg(test)]

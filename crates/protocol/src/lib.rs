@@ -12,6 +12,8 @@
 
 pub mod api;
 pub mod certificate;
+mod checks;
+mod choices;
 pub mod error;
 pub mod hyperparameters;
 pub mod id;

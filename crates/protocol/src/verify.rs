@@ -62,6 +62,7 @@ fn training(certificate: &Certificate, problems: &mut Vec<String>) -> Option<f64
     let settings = &certificate.hyperparameters;
     wrong(stated.epsilon <= settings.epsilon.get(), "training spent more than was asked for");
     wrong(stated.max_grad_norm == settings.max_grad_norm, "the clipping norm is not the one asked for");
+    wrong(stated.clipping == settings.clipping, "the clipping rule is not the one asked for");
     wrong(
         stated.loss_noise_multiplier.is_some() == settings.loss_curve,
         "losses were released unasked, or not as asked",

@@ -25,7 +25,7 @@ fn an_honest_certificate_has_no_problems() {
 #[test]
 fn every_lie_in_a_figure_is_found() {
     type Lie = (&'static str, fn(&mut Certificate));
-    let lies: [Lie; 14] = [
+    let lies: [Lie; 15] = [
         ("a smaller epsilon", |c| c.training.epsilon *= 0.999),
         ("more steps", |c| c.training.steps += 1),
         ("a larger batch", |c| c.training.expected_batch_size *= 2),
@@ -36,6 +36,7 @@ fn every_lie_in_a_figure_is_found() {
         ("another rate", |c| c.training.sampling_rate /= 2.0),
         ("another noise", |c| c.training.noise = "gaussian".into()),
         ("another clipping norm", |c| c.training.max_grad_norm = 2.0),
+        ("another clipping rule", |c| c.training.clipping = dp::Clipping::Auto),
         ("an epsilon that is no number", |c| c.training.epsilon = f64::MAX),
         ("a longest record that is too cheap", |c| {
             c.local.as_mut().unwrap().epsilon_of_longest_record = 8.0;

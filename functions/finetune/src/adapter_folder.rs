@@ -32,6 +32,8 @@ pub struct Provenance<'a> {
     pub dataset_budget: Option<Budget>,
     /// What the text passed before it was trained on; none for plain text.
     pub manifest: Option<&'a Manifest>,
+    /// SHA-256 of the files of the adapter that training went on from, by name; none if it began anew.
+    pub initial_adapter: BTreeMap<String, String>,
     /// The base model's tokenizer.
     pub tokenizer_json: &'a [u8],
     /// SHA-256 of the base model's files, by name.
@@ -67,7 +69,11 @@ fn certificate(provenance: &Provenance<'_>) -> Certificate {
         created_at: provenance.now,
         job: provenance.job.clone(),
         base_model: provenance.base_model.to_owned(),
-        training: TrainingGuarantee::of(provenance.plan, provenance.code_version),
+        training: TrainingGuarantee::of(
+            provenance.plan,
+            provenance.settings.clipping,
+            provenance.code_version,
+        ),
         local: provenance.manifest.map(local_guarantee),
         dataset_budget: provenance.dataset_budget,
         hyperparameters: provenance.settings.clone(),
@@ -75,6 +81,7 @@ fn certificate(provenance: &Provenance<'_>) -> Certificate {
             training_file: provenance.training_file_sha256.to_owned(),
             base_model: provenance.model_hashes.clone(),
             adapter: BTreeMap::new(),
+            initial_adapter: provenance.initial_adapter.clone(),
         },
         code_version: provenance.code_version.to_owned(),
         signature: None,

@@ -1,12 +1,13 @@
 //! From the owner's settings to the trainer's configuration. Whoever trains, the worker or the command line, takes it from here.
 
 use finetune::channel::corrects;
+use finetune::model::is_target_module;
 use finetune::{
-    ChannelCorrection, Context, Correction, CorrectionError, LearningRate, LoraConfig, Privacy, Records,
-    Schedule, TargetModule, TrainingConfig,
+    ChannelCorrection, Context, Correction, CorrectionError, LearningRate, LoraConfig, Optimizer, Precision,
+    Privacy, Records, Schedule, TrainingConfig,
 };
 use perturb::{ChannelUnit, Manifest, NeighbourTable, Tokenizer};
-use protocol::hyperparameters::DpLora;
+use protocol::hyperparameters::{self as asked, ALL_LINEAR, ATTENTION, DpLora};
 use std::sync::Arc;
 
 /// A layer that the API knows and the trainer does not.
@@ -36,9 +37,13 @@ pub fn training_config(
         rank: settings.rank as usize,
         alpha: settings.alpha,
         target_modules: target_modules(settings)?,
+        use_rslora: settings.use_rslora,
     };
-    config.learning_rate =
-        LearningRate { peak: settings.learning_rate, warmup_steps: 0, schedule: Schedule::Linear };
+    config.learning_rate = learning_rate(settings);
+    config.optimizer = optimizer(settings.optimizer);
+    config.weight_decay = settings.weight_decay;
+    config.clipping = settings.clipping;
+    config.precision = precision(settings.precision);
     config.max_length = max_length(settings, max_positions);
     config.max_chunks_per_record = settings.max_chunks_per_record as usize;
     config.threads = threads;
@@ -46,13 +51,35 @@ pub fn training_config(
     Ok(config)
 }
 
-fn correction(asked: protocol::hyperparameters::Correction) -> Correction {
-    use protocol::hyperparameters::Correction as Asked;
-    let context = match asked {
-        Asked::Off => return Correction::Off,
-        Asked::Received => Context::Received,
-        Asked::PosteriorMean => Context::PosteriorMean,
-        Asked::Denoised => Context::Denoised { passes: 1 },
+fn learning_rate(settings: &DpLora) -> LearningRate {
+    let schedule = match settings.schedule {
+        asked::Schedule::Constant => Schedule::Constant,
+        asked::Schedule::Linear => Schedule::Linear,
+        asked::Schedule::Cosine => Schedule::Cosine,
+    };
+    LearningRate { peak: settings.learning_rate, warmup_steps: settings.warmup_steps, schedule }
+}
+
+fn optimizer(optimizer: asked::Optimizer) -> Optimizer {
+    match optimizer {
+        asked::Optimizer::Adamw => Optimizer::AdamW,
+        asked::Optimizer::Sgd { momentum } => Optimizer::Sgd { momentum },
+    }
+}
+
+fn precision(precision: asked::Precision) -> Precision {
+    match precision {
+        asked::Precision::F32 => Precision::F32,
+        asked::Precision::Bf16 => Precision::Bf16,
+    }
+}
+
+fn correction(correction: asked::Correction) -> Correction {
+    let context = match correction {
+        asked::Correction::Off => return Correction::Off,
+        asked::Correction::Received => Context::Received,
+        asked::Correction::PosteriorMean => Context::PosteriorMean,
+        asked::Correction::Denoised => Context::Denoised { passes: 1 },
     };
     Correction::Forward { context }
 }
@@ -82,9 +109,17 @@ pub fn max_length(settings: &DpLora, max_positions: usize) -> usize {
     (settings.max_length as usize).min(max_positions)
 }
 
-fn target_modules(settings: &DpLora) -> Result<Vec<TargetModule>, UnknownLayer> {
-    let module = |name: &String| TargetModule::from_name(name).ok_or_else(|| UnknownLayer(name.clone()));
-    settings.target_modules.iter().map(module).collect()
+/// Whether the model itself has them is the trainer's to check.
+fn target_modules(settings: &DpLora) -> Result<Vec<String>, UnknownLayer> {
+    if settings.target_modules == [ATTENTION] {
+        // What the trainer takes for a list of none.
+        return Ok(Vec::new());
+    }
+    let known = |name: &String| name == ALL_LINEAR || is_target_module(name);
+    match settings.target_modules.iter().find(|name| !known(name)) {
+        Some(unknown) => Err(UnknownLayer(unknown.clone())),
+        None => Ok(settings.target_modules.clone()),
+    }
 }
 
 #[cfg(test)]

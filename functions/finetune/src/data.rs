@@ -1,10 +1,12 @@
 //! From the training file's bytes to records: plain text and perturbed words are tokenised here, a perturbed file says itself what it is.
 
 use crate::problem::{Subject, permanent};
-use finetune::model::LlamaConfig;
-use finetune::{RecordOptions, Records};
+use dp::PrivacyUnit;
+use finetune::model::ModelConfig;
+use finetune::records::DataError;
+use finetune::{ChatError, ChatFormat, RecordOptions, Records, Sequence};
 use jobs::SliceError;
-use perturb::{ChannelUnit, Manifest, NeighbourTable, Tokenizer, text, tokens};
+use perturb::{ChannelUnit, Manifest, NeighbourTable, Tokenizer, tokens};
 use protocol::hyperparameters::DpLora;
 
 /// How a file of perturbed tokens begins.
@@ -20,6 +22,15 @@ pub(crate) struct Prepared {
     pub(crate) predicted_tokens: u64,
 }
 
+/// What makes text into tokens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tokenizers<'a> {
+    /// Plain text.
+    pub(crate) plain: &'a Tokenizer,
+    /// Chats, if the model can write them.
+    pub(crate) chat: &'a Result<Option<ChatFormat>, ChatError>,
+}
+
 /// Reads `bytes` as records for a model with this configuration, tokenizer and neighbour table.
 ///
 /// # Errors
@@ -27,21 +38,25 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(
     bytes: &[u8],
     settings: &DpLora,
-    model: &LlamaConfig,
-    tokenizer: &Tokenizer,
+    model: &ModelConfig,
+    tokenizers: Tokenizers<'_>,
     table: Option<&NeighbourTable>,
 ) -> Result<Prepared, SliceError> {
+    let tokenizer = tokenizers.plain;
     let (unit, sequences, manifest) = if bytes.starts_with(TOKENS_MAGIC) {
         let (manifest, sequences) = perturbed(bytes, tokenizer)?;
+        let sequences = sequences.into_iter().map(Sequence::text).collect();
         (manifest.record_unit, sequences, Some(manifest))
     } else {
-        (settings.privacy_unit, plain(bytes, settings, tokenizer)?, None)
+        let sequences = plain(bytes, settings.privacy_unit, tokenizers)
+            .map_err(|error| permanent(Subject::TrainingFile, error))?;
+        (settings.privacy_unit, sequences, None)
     };
     // Both are validated to fit 32 bits, and usize is no smaller here.
     let max_length = crate::config::max_length(settings, model.max_position_embeddings);
     let max_chunks = settings.max_chunks_per_record as usize;
     let options = RecordOptions::for_model(model, unit, max_length, max_chunks);
-    let records = Records::from_sequences(&sequences, &options)
+    let records = Records::from_labelled(&sequences, &options)
         .map_err(|error| permanent(Subject::TrainingFile, error))?;
     let records = crate::config::with_channel(records, manifest.as_ref(), tokenizer, table, model.vocab_size)
         .map_err(|error| permanent(Subject::TrainingFile, error))?;
@@ -64,14 +79,17 @@ fn perturbed(bytes: &[u8], tokenizer: &Tokenizer) -> Result<(Manifest, Vec<Vec<u
     Ok((manifest, records.into_token_ids(encode)?))
 }
 
-fn plain(bytes: &[u8], settings: &DpLora, tokenizer: &Tokenizer) -> Result<Vec<Vec<u32>>, SliceError> {
-    let text = text::decode(bytes).map_err(|error| permanent(Subject::TrainingFile, error))?;
-    text::records(text, settings.privacy_unit)
-        .map(|record| {
-            let record = record.map_err(|error| permanent(Subject::TrainingFile, error))?;
-            tokenizer.encode(&record).map_err(|error| permanent(Subject::TrainingFile, error))
-        })
-        .collect()
+fn plain(
+    bytes: &[u8],
+    unit: PrivacyUnit,
+    tokenizers: Tokenizers<'_>,
+) -> Result<Vec<Sequence<'static>>, DataError> {
+    // Only JSON records can be chats, so a template that cannot be read is in nobody else's way.
+    let chat = match unit {
+        PrivacyUnit::JsonRecord => tokenizers.chat.as_ref().map_err(Clone::clone)?.as_ref(),
+        _ => None,
+    };
+    finetune::chat::text_sequences(bytes, unit, tokenizers.plain, chat)
 }
 
 #[cfg(test)]

@@ -3,13 +3,15 @@
 use crate::problem::{Subject, permanent};
 use bytes::Bytes;
 use finetune::ModelFiles;
-use finetune::model::{CONFIG_FILE, TOKENIZER_FILE};
+use finetune::chat::{CHAT_TEMPLATE_FILE, TOKENIZER_CONFIG_FILE};
+use finetune::model::{CONFIG_FILE, TOKENIZER_FILE, WeightBytes};
 use jobs::{SliceError, Store, StoreError};
 use protocol::api::{FileMeta, ModelFileEntry, ModelIndex};
 use protocol::id::{FileId, ModelId, TenantId};
 use protocol::keys;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// A base model's index and the name of exactly this version of it.
 #[derive(Debug, Clone)]
@@ -46,21 +48,40 @@ pub(crate) fn used_hashes(index: &ModelIndex) -> BTreeMap<String, String> {
 }
 
 fn is_used(name: &str) -> bool {
-    name == CONFIG_FILE || name == TOKENIZER_FILE || name.ends_with(".safetensors")
+    [CONFIG_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE].contains(&name)
+        || name.ends_with(".safetensors")
 }
 
-/// Reads the files that training uses.
-pub(crate) async fn model_files(store: &dyn Store, index: &ModelIndex) -> Result<ModelFiles, SliceError> {
-    let mut files = ModelFiles { config_json: Vec::new(), tokenizer_json: Vec::new(), weights: Vec::new() };
+/// Reads the files that training uses; weights are mapped from `scratch` where it has room for them.
+pub(crate) async fn model_files(
+    store: &dyn Store,
+    index: &ModelIndex,
+    scratch: Option<&Path>,
+) -> Result<ModelFiles, SliceError> {
+    let mut files = ModelFiles {
+        config_json: Vec::new(),
+        tokenizer_json: Vec::new(),
+        tokenizer_config_json: None,
+        chat_template_jinja: None,
+        weights: Vec::new(),
+    };
     for (name, entry) in index.files.iter().filter(|(name, _)| is_used(name)) {
-        let bytes = model_file(store, &index.id, name, entry).await?.to_vec();
+        let bytes = model_file(store, &index.id, name, entry).await?;
         match name.as_str() {
-            CONFIG_FILE => files.config_json = bytes,
-            TOKENIZER_FILE => files.tokenizer_json = bytes,
-            _ => files.weights.push((name.clone(), bytes)),
+            CONFIG_FILE => files.config_json = bytes.to_vec(),
+            TOKENIZER_FILE => files.tokenizer_json = bytes.to_vec(),
+            TOKENIZER_CONFIG_FILE => files.tokenizer_config_json = Some(bytes.to_vec()),
+            CHAT_TEMPLATE_FILE => files.chat_template_jinja = Some(bytes.to_vec()),
+            _ => files.weights.push((name.clone(), placed(bytes, scratch))),
         }
     }
     Ok(files)
+}
+
+/// Weights in a mapped file, or in memory where there is no folder or it is full: that costs memory, not correctness.
+fn placed(bytes: Bytes, scratch: Option<&Path>) -> WeightBytes {
+    let spilled = scratch.and_then(|folder| WeightBytes::spilled(&bytes, folder).ok());
+    spilled.unwrap_or_else(|| bytes.into())
 }
 
 /// Reads the model's neighbour table, if it has one.

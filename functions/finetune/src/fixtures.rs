@@ -77,6 +77,7 @@ impl World {
             code_version: "1.2.3".into(),
             threads: 2,
             margin: Duration::ZERO,
+            scratch: None,
             signing_key: Some(CertificateKey::from_bytes([5; 32])),
         };
         let runner = Arc::new(FinetuneRunner::new(store.clone(), clock.clone(), settings));

@@ -55,6 +55,7 @@ async fn worker() -> anyhow::Result<Worker> {
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         margin: MARGIN,
+        scratch: Some("/tmp".into()),
         signing_key,
     };
     let runner = Arc::new(FinetuneRunner::new(Arc::clone(&store), clock.clone(), settings));

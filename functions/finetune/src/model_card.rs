@@ -34,7 +34,7 @@ pub(crate) fn render(certificate: &Certificate) -> String {
             None => "Trained on its owner's machine".to_owned(),
         },
         training = training_words(&certificate.training),
-        account = account_words(certificate.dataset_budget),
+        account = account_words(certificate.dataset_budget) + start_words(certificate),
         local = local_words(certificate.local.as_ref()),
     )
 }
@@ -42,6 +42,7 @@ pub(crate) fn render(certificate: &Certificate) -> String {
 fn training_words(guarantee: &TrainingGuarantee) -> String {
     let TrainingGuarantee { epsilon, delta, steps, noise_multiplier, sampling_rate, max_grad_norm, .. } =
         guarantee;
+    let clipping = guarantee.clipping;
     let unit = unit_words(guarantee.privacy_unit);
     // Rounded up: a rounded promise must not say less than the exact one.
     let epsilon = (epsilon * 1000.0).ceil() / 1000.0;
@@ -56,7 +57,7 @@ fn training_words(guarantee: &TrainingGuarantee) -> String {
         "The adapter is ({epsilon}, {delta:e})-differentially private for adding or removing {unit}. In words: for whoever sees the adapter, even \
          knowing every other record, the odds that any one record was there change by a factor of at most e^{epsilon}, about {factor:.0}, except \
          with a probability of about {delta:e}. The smaller that factor, the stronger the protection. It was trained by DP-SGD: {steps} steps, each \
-         record in a step with probability {sampling_rate:.6}, each record's gradient clipped to norm {max_grad_norm}, noise multiplier \
+         record in a step with probability {sampling_rate:.6}, each record's gradient clipped to norm {max_grad_norm} ({clipping} clipping), noise multiplier \
          {noise_multiplier:.4}.{losses} Records that repeat, or that say the same thing in other words, are protected as the several records they are.\n"
     )
 }
@@ -69,6 +70,16 @@ fn account_words(budget: Option<Budget>) -> String {
         "Other adapters trained on the same file add to what is known of a record. The service keeps that account: all of them together stay \
          within ({epsilon}, {delta})-differential privacy.\n"
     )
+}
+
+fn start_words(certificate: &Certificate) -> &'static str {
+    match certificate.hashes.initial_adapter.is_empty() {
+        true => "",
+        false => {
+            "\nTraining went on from an earlier adapter. Its records are not covered by the guarantee above, and for a record that was in \
+             both, the two guarantees add up.\n"
+        }
+    }
 }
 
 fn local_words(guarantee: Option<&LocalGuarantee>) -> String {

@@ -8,13 +8,14 @@ use crate::fetch::{self, IndexedModel, sha256};
 use crate::problem::{Subject, permanent};
 use crate::training::SliceTask;
 use bytes::Bytes;
-use finetune::{BaseModel, ModelFiles};
+use finetune::{BaseModel, ChatError, ChatFormat, ModelFiles};
 use jobs::{Clock, SliceBudget, SliceError, SliceResult, SliceRunner, Store};
 use perturb::{NeighbourTable, Tokenizer};
 use protocol::api::FileMeta;
 use protocol::signature::CertificateKey;
 use protocol::state::JobState;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub struct Settings {
     pub threads: usize,
     /// Time kept back for writing the checkpoint and committing it.
     pub margin: Duration,
+    /// Folder where a model's weights are written to be mapped, so that they take memory only while they are packed; none holds
+    /// them in memory.
+    pub scratch: Option<PathBuf>,
     /// What certificates are signed with; none leaves them unsigned.
     pub signing_key: Option<CertificateKey>,
 }
@@ -37,6 +41,8 @@ pub(crate) struct LoadedModel {
     pub(crate) base: Arc<BaseModel>,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) tokenizer_json: Vec<u8>,
+    /// How it writes chats, if it does. A template that cannot be read is no matter for other data.
+    chat: Result<Option<ChatFormat>, ChatError>,
     /// The sets of set randomised response, if the model was published with them.
     neighbours: Option<NeighbourTable>,
     /// SHA-256 of its files, by name.
@@ -65,7 +71,8 @@ impl FinetuneRunner {
         }
         // Gone before the next is loaded, so that two never fill the memory.
         self.model.clear();
-        let files = fetch::model_files(&*self.store, &indexed.index).await?;
+        let files =
+            fetch::model_files(&*self.store, &indexed.index, self.settings.scratch.as_deref()).await?;
         let neighbours = fetch::neighbour_table(&*self.store, &indexed.index).await?;
         let version = indexed.version.clone();
         let model = blocking(move || load(files, neighbours, indexed)).await?;
@@ -90,7 +97,8 @@ impl FinetuneRunner {
         let (settings, model) = (settings.clone(), Arc::clone(model));
         let prepare = move || {
             let (config, table) = (model.base.config(), model.neighbours.as_ref());
-            data::prepare(&bytes, &settings, config, &model.tokenizer, table)
+            let tokenizer = data::Tokenizers { plain: &model.tokenizer, chat: &model.chat };
+            data::prepare(&bytes, &settings, config, tokenizer, table)
         };
         Ok(self.data.keep(key, blocking(prepare).await?))
     }
@@ -134,6 +142,7 @@ fn load(
     Ok(LoadedModel {
         neighbours,
         base: Arc::new(base),
+        chat: ChatFormat::of(&files, None),
         tokenizer,
         tokenizer_json: files.tokenizer_json,
         hashes: fetch::used_hashes(&indexed.index),

@@ -11,6 +11,7 @@ use dp::DpSgdPlan;
 use finetune::{ModelError, Privacy, TrainError, Trainer};
 use jobs::{Clock, SliceBudget, SliceError, SliceResult};
 use protocol::state::{JobState, Progress, Report};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,6 +97,7 @@ impl SliceTask {
             plan,
             dataset_budget: Some(self.job.protection.budget),
             manifest: self.data.manifest.as_ref(),
+            initial_adapter: BTreeMap::new(),
             tokenizer_json: &self.model.tokenizer_json,
             model_hashes: &self.model.hashes,
             training_file_sha256: &self.training_file_sha256,

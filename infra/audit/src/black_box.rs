@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use dp::{Delta, DpSgdPlan, Epsilon, PlanRequest, PrivacyUnit};
 use finetune::{
-    Adapter, BaseModel, DataError, LearningRate, LoraConfig, Privacy, RecordOptions, Records, Schedule,
-    TargetModule, Trainer, TrainingConfig, evaluate,
+    ALL_LINEAR, Adapter, BaseModel, DataError, LearningRate, LoraConfig, Privacy, RecordOptions, Records,
+    Schedule, Trainer, TrainingConfig, evaluate,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -85,7 +85,12 @@ impl Setting {
             LearningRate { peak: self.learning_rate, warmup_steps: 0, schedule: Schedule::Constant };
         let (max_length, threads) = (self.tokens, self.threads);
         // Every module has an adapter: what can remember most shows most.
-        let lora = LoraConfig { rank: 16, alpha: 32.0, target_modules: TargetModule::ALL.to_vec() };
+        let lora = LoraConfig {
+            rank: 16,
+            alpha: 32.0,
+            target_modules: vec![ALL_LINEAR.to_owned()],
+            use_rslora: false,
+        };
         TrainingConfig { lora, learning_rate, max_length, threads, ..TrainingConfig::new(privacy) }
     }
 }

@@ -4,7 +4,7 @@
 //! that they do not follow. They are bugs that have been made: noise left out or scaled wrongly, the mean clipped in
 //! place of each record, epochs of shuffled batches accounted as Poisson batches, a generator seeded alike in each step.
 
-use dp::{DpError, DpSgdPlan, PlanParameters, Purpose, Released, SecretSeed};
+use dp::{Clipper, DpError, DpSgdPlan, PlanParameters, Purpose, Released, SecretSeed};
 use finetune::{Accumulate, PoissonGaussian, StepMechanism};
 use rand::Rng;
 
@@ -58,7 +58,7 @@ impl Subject {
     /// # Errors
     /// [`DpError`] if the plan with half its noise is no plan.
     pub fn mechanism(self, plan: &DpSgdPlan, seed: SecretSeed) -> Result<Box<dyn StepMechanism>, DpError> {
-        let honest = PoissonGaussian { plan: plan.clone(), seed };
+        let honest = PoissonGaussian { plan: plan.clone(), clipper: Clipper::default(), seed };
         Ok(match self {
             Self::Honest => Box::new(honest),
             Self::NoNoise => Box::new(NoNoise(honest)),

@@ -87,7 +87,7 @@ impl GradientEngine for CanaryEngine {
     }
 
     fn add_record_gradient(&self, record: &Record, gradient: &mut [f32]) -> Result<f64, ModelError> {
-        let index = record.chunks()[0][0] as usize;
+        let index = record.chunks()[0].tokens()[0] as usize;
         match self.present.get(index) {
             Some(true) => gradient[index] += (LOUDNESS * self.max_grad_norm) as f32,
             Some(false) => {}

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use dp::{Epsilon, Purpose, SecretSeed};
 use finetune::{
-    Adapter, BaseModel, ChannelCorrection, LearningRate, LoraConfig, ModelFiles, Privacy, RecordOptions,
-    Records, Schedule, TargetModule, Trainer, TrainingConfig, evaluate,
+    ALL_LINEAR, Adapter, BaseModel, ChannelCorrection, LearningRate, LoraConfig, ModelFiles, Privacy,
+    RecordOptions, Records, Schedule, Trainer, TrainingConfig, evaluate,
 };
 use perturb::{Channel, Domain, Mechanism, NeighbourTable, Tokenizer};
 
@@ -63,7 +63,7 @@ impl Bench {
         let model = Arc::new(BaseModel::load(&files)?);
         let corpus = Corpus::read(source, &tokenizer, train_tokens)?;
         let options = RecordOptions::for_model(model.config(), source.unit, MAX_LENGTH, usize::MAX);
-        let (embeddings, width) = model.input_embeddings();
+        let (embeddings, width) = model.input_embeddings()?;
         let domain = tokenizer.domain().clone();
         let table = NeighbourTable::build(&embeddings, width, &domain, perturb::MAX_NEIGHBOURS)?;
         Ok(Self {
@@ -162,8 +162,12 @@ impl Bench {
         let records = self.records(key, &seed)?;
         let steps = self.setting.epochs * records.len().div_ceil(BATCH) as u64;
         let mut config = TrainingConfig::new(Privacy::NonPrivate { batch_size: BATCH, steps });
-        config.lora =
-            LoraConfig { rank: RANK, alpha: 2.0 * RANK as f64, target_modules: TargetModule::ALL.to_vec() };
+        config.lora = LoraConfig {
+            rank: RANK,
+            alpha: 2.0 * RANK as f64,
+            target_modules: vec![ALL_LINEAR.to_owned()],
+            use_rslora: false,
+        };
         config.learning_rate =
             LearningRate { peak: learning_rate, warmup_steps: 4, schedule: Schedule::Linear };
         config.max_length = MAX_LENGTH;

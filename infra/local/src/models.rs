@@ -4,8 +4,9 @@
 
 use crate::error::{LocalError, at};
 use bytes::Bytes;
+use finetune::chat::chat_files;
 use finetune::model::{CONFIG_FILE, TOKENIZER_FILE};
-use finetune::{BaseModel, LlamaConfig, ModelFiles};
+use finetune::{BaseModel, ModelConfig, ModelFiles};
 use jobs::{Clock, PutCondition, Store, StoreError};
 use perturb::{DEFAULT_NEIGHBOURS, NeighbourTable, Tokenizer};
 use protocol::api::{ModelFileEntry, ModelIndex};
@@ -70,7 +71,7 @@ fn check(files: ModelFiles) -> Result<Checked, String> {
     let model = BaseModel::load(&files).map_err(|error| error.to_string())?;
     let tokenizer = Tokenizer::from_bytes(&files.tokenizer_json).map_err(|error| error.to_string())?;
     let domain = tokenizer.domain();
-    let (embeddings, dim) = model.input_embeddings();
+    let (embeddings, dim) = model.input_embeddings().map_err(|error| error.to_string())?;
     // A set of neighbours leaves out at least one token, also in the tiniest vocabulary.
     let columns = DEFAULT_NEIGHBOURS.min(u32::try_from(domain.len() - 1).unwrap_or(DEFAULT_NEIGHBOURS));
     let table =
@@ -78,18 +79,27 @@ fn check(files: ModelFiles) -> Result<Checked, String> {
     let table = table.to_bytes(domain).map_err(|error| error.to_string())?;
     let description = describe(model.config());
     drop(model);
+    let chat: Vec<(String, Bytes)> = chat_files(&files)
+        .into_iter()
+        .map(|(name, bytes)| (name.to_owned(), Bytes::copy_from_slice(bytes)))
+        .collect();
     let mut named: BTreeMap<String, Bytes> =
         files.weights.into_iter().map(|(name, bytes)| (name, bytes.into())).collect();
     named.insert(CONFIG_FILE.into(), files.config_json.into());
     named.insert(TOKENIZER_FILE.into(), files.tokenizer_json.into());
     named.insert(MODEL_NEIGHBOURS.into(), table.into());
+    named.extend(chat);
     Ok(Checked { description, files: named })
 }
 
-fn describe(config: &LlamaConfig) -> String {
+fn describe(config: &ModelConfig) -> String {
     format!(
-        "Llama architecture: {} layers of width {}, vocabulary of {} tokens, sequences of up to {}.",
-        config.num_hidden_layers, config.hidden_size, config.vocab_size, config.max_position_embeddings
+        "A {} model: {} layers of width {}, vocabulary of {} tokens, sequences of up to {}.",
+        config.family,
+        config.num_hidden_layers,
+        config.hidden_size,
+        config.vocab_size,
+        config.max_position_embeddings
     )
 }
 
@@ -120,10 +130,12 @@ async fn published(store: &dyn Store, id: &ModelId) -> Result<Option<ModelIndex>
 
 /// True when `index` was made from exactly these files.
 fn is_of(index: &ModelIndex, files: &ModelFiles) -> bool {
-    let weights = files.weights.iter().map(|(name, bytes)| (name.as_str(), bytes));
-    let sources = [(CONFIG_FILE, &files.config_json), (TOKENIZER_FILE, &files.tokenizer_json)];
+    let weights = files.weights.iter().map(|(name, bytes)| (name.as_str(), &bytes[..]));
+    let sources =
+        [(CONFIG_FILE, files.config_json.as_slice()), (TOKENIZER_FILE, files.tokenizer_json.as_slice())];
+    let sources = sources.into_iter().chain(chat_files(files));
     let mut expected: BTreeMap<&str, ModelFileEntry> =
-        sources.into_iter().chain(weights).map(|(name, bytes)| (name, entry(bytes))).collect();
+        sources.chain(weights).map(|(name, bytes)| (name, entry(bytes))).collect();
     let Some(table) = index.files.get(MODEL_NEIGHBOURS) else { return false };
     expected.insert(MODEL_NEIGHBOURS, table.clone());
     index

@@ -34,6 +34,21 @@ impl Fixture {
 }
 
 #[tokio::test]
+async fn a_chat_template_is_published_with_the_model_and_a_new_one_makes_a_new_version() {
+    let fixture = Fixture::new();
+    fixture.publish(5).await.unwrap();
+    let template = fixture.model().join("chat_template.jinja");
+    for (now, text) in [(6, "{{ messages }}"), (7, "{{ messages }}!")] {
+        std::fs::write(&template, text).unwrap();
+        fixture.publish(now).await.unwrap();
+        let stored = fixture.store.get("models/tiny/chat_template.jinja").await.unwrap().bytes;
+        assert_eq!((stored.as_ref(), fixture.index().await.created), (text.as_bytes(), now));
+    }
+    fixture.publish(8).await.unwrap();
+    assert_eq!(fixture.index().await.created, 7, "what is there already is not published again");
+}
+
+#[tokio::test]
 async fn a_model_is_published_whole_with_its_table() {
     let fixture = Fixture::new();
     fixture.publish(5).await.unwrap();
@@ -92,7 +107,7 @@ async fn folders_that_hold_no_usable_model_are_refused_and_nothing_is_published(
         (
             "not supported",
             Box::new(|folder| {
-                std::fs::write(folder.join("config.json"), r#"{"architectures": ["GPT2LMHeadModel"]}"#)
+                std::fs::write(folder.join("config.json"), r#"{"architectures": ["MambaForCausalLM"]}"#)
                     .unwrap();
             }),
         ),

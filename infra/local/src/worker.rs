@@ -49,6 +49,7 @@ pub(crate) fn worker(
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
         threads: config.worker_threads,
         margin,
+        scratch: Some(config.data_dir.clone()),
         signing_key: Some(signing_key),
     };
     let runner = Arc::new(FinetuneRunner::new(store.clone(), clock.clone(), settings));

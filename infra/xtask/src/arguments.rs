@@ -24,8 +24,6 @@ pub(crate) enum Request {
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bench {
-    /// Samples per second of private training.
-    Training,
     /// Gaussian values per second, beside other generators.
     Noise,
     /// Time of one accountant query.
@@ -38,17 +36,19 @@ pub(crate) enum Bench {
     Word2vec,
     /// What training makes of perturbed text, with and without knowing the channel.
     Channel,
+    /// Samples per second of the trainer, beside peft and Opacus.
+    Trainer,
 }
 
 impl Bench {
     const ALL: [(&'static str, Self); 7] = [
-        ("training", Self::Training),
         ("noise", Self::Noise),
         ("accountant", Self::Accountant),
         ("audit", Self::Audit),
         ("perturb", Self::Perturb),
         ("word2vec", Self::Word2vec),
         ("channel", Self::Channel),
+        ("trainer", Self::Trainer),
     ];
 }
 

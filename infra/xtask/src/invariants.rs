@@ -18,7 +18,7 @@ const TENSORS: [&str; 4] = ["candle", "candle-", "tokenizers", "safetensors"];
 const AWS: [&str; 3] = ["aws-", "lambda_", "lambda-"];
 
 /// The rules. `finetune` and `jobs` know nothing of each other: they meet in functions/finetune.
-pub(crate) const RULES: [Rule; 8] = [
+pub(crate) const RULES: [Rule; 9] = [
     Rule {
         package: "dp",
         members: &[],
@@ -44,7 +44,8 @@ pub(crate) const RULES: [Rule; 8] = [
         members: &["dp"],
         forbidden: &["candle", "candle-", "tokio", "tokio-", "aws-", "lambda_"],
     },
-    Rule { package: "finetune", members: &["dp", "perturb"], forbidden: &AWS },
+    Rule { package: "kernels", members: &[], forbidden: &["candle", "candle-", "tokio", "gemm", "aws-"] },
+    Rule { package: "finetune", members: &["dp", "perturb", "kernels"], forbidden: &AWS },
     Rule { package: "jobs", members: &["dp", "protocol"], forbidden: &TENSORS },
     Rule {
         package: "api-function",

@@ -3,6 +3,7 @@
 //! * [`arguments`]: what was asked for; [`stages`]: the stages of `test`, in order, and [`report`], their summary.
 //! * [`tools`]: finds or installs what a stage needs and cargo does not bring; [`page`]: builds the page's WASM.
 //! * [`invariants`] and [`tidy`]: ARCHITECTURE.md's "Invariant:" lines, as checks.
+//! * [`trainer`]: the trainer beside its peers, and [`trainer_table`], what that measured.
 //! * [`process`]: child processes; [`counts`]: how many tests their output reports.
 //!
 //! It depends on nothing but the standard library, so that a fresh checkout starts its first stage within seconds.
@@ -17,6 +18,8 @@ mod report;
 mod stages;
 mod tidy;
 mod tools;
+mod trainer;
+mod trainer_table;
 
 use arguments::{Bench, Request};
 use process::{Command, Failure};
@@ -28,11 +31,12 @@ const USAGE: &str = "\
 cargo xtask demo [ARGS]         builds the command line, then runs `dpft demo`
 cargo xtask serve [ARGS]        builds the page and the command line, then runs `dpft serve`
 cargo xtask build-page          builds the page's WASM into web-client/site/pkg
-cargo xtask bench training [MODEL_DIR [max_length] [threads] [batch] [steps]]
 cargo xtask bench noise | accountant      values per second of the noise; time of one query
 cargo xtask bench audit [black-box] [--seeds N]   a lower bound on what training really spends
 cargo xtask bench perturb                 tokens per second of the page in Chromium, beside TensorFlow.js (needs npm)
 cargo xtask bench word2vec CORPUS EVALUATION_SETS [EPOCHS]    words per second and quality, beside gensim
+cargo xtask bench trainer [--shape S|M] [--rounds N] [--steps N] [--peers-only] [--scaling]
+                                samples per second of training, beside peft and Opacus
 cargo xtask bench channel …               training on perturbed text: see docs/channel-aware-training.md
 cargo xtask test [--only STAGE]... [--skip STAGE]...
                                 sets up what is missing, then runs every test; `cargo xtask stages` names the stages
@@ -77,12 +81,8 @@ fn command_line(root: &Path, command: &str, rest: &[String]) -> Result<(), Failu
 }
 
 fn run_bench(root: &Path, bench: Bench, rest: &[String]) -> Result<(), Failure> {
-    let default = ["models/demo-llama-4m".to_owned()];
     let cargo = Command::new(root, "cargo");
     match bench {
-        Bench::Training => cargo
-            .args(["run", "--release", "--package", "finetune", "--example", "throughput", "--"])
-            .args(if rest.is_empty() { &default } else { rest }),
         Bench::Noise => cargo.args(["bench", "--package", "dp", "--bench", "noise", "--"]).args(rest),
         Bench::Accountant => {
             cargo.args(["bench", "--package", "dp", "--bench", "accountant", "--"]).args(rest)
@@ -97,6 +97,7 @@ fn run_bench(root: &Path, bench: Bench, rest: &[String]) -> Result<(), Failure> 
             Command::new(root, program).args([tools::tensorflow_js(root)?]).args(rest)
         }
         Bench::Word2vec => return word2vec_bench(root, rest),
+        Bench::Trainer => return trainer::bench(root, rest),
         Bench::Channel => cargo.args(["run", "--release", "--package", "channel-study", "--"]).args(rest),
     }
     .run()

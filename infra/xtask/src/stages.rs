@@ -25,11 +25,16 @@ struct Ended {
 }
 
 /// All stages, in order.
-pub(crate) const STAGES: [Stage; 10] = [
+pub(crate) const STAGES: [Stage; 11] = [
     Stage { name: "fmt", purpose: "the code is formatted", run: fmt },
     Stage { name: "tidy", purpose: "ARCHITECTURE.md's invariants hold", run: tidy_stage },
     Stage { name: "clippy", purpose: "no warnings, in tests neither", run: clippy },
     Stage { name: "test", purpose: "unit, integration and documentation tests", run: test },
+    Stage {
+        name: "kernels",
+        purpose: "the trainer's kernels on arm64 (emulated), and every access to memory checked",
+        run: kernels,
+    },
     Stage { name: "wasm", purpose: "dp, perturb and protocol build for the browser", run: wasm },
     Stage {
         name: "deny",
@@ -109,6 +114,29 @@ fn clippy(root: &Path) -> Result<Ended, Failure> {
 
 fn test(root: &Path) -> Result<Ended, Failure> {
     counted(cargo(root, &["test", "--release", "--workspace", "--no-fail-fast"]))
+}
+
+fn kernels(root: &Path) -> Result<Ended, Failure> {
+    const ARM64: &str = "aarch64-unknown-linux-musl";
+    tools::rust_target(root, ARM64)?;
+    tools::emulator_and_valgrind(root)?;
+    let tests = ["test", "--release", "--package", "kernels", "--lib"];
+    // Rust's own linker and C library: no cross compiler is needed.
+    let arm64 = cargo(root, &tests)
+        .args(["--target", ARM64])
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER", "rust-lld")
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER", tools::ARM64_EMULATOR);
+    let arm64 = counted(arm64)?;
+    // valgrind shows programs a processor without AVX-512: it checks the plain and the AVX2 tiles.
+    let checked = cargo(root, &tests)
+        .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", "valgrind --quiet --error-exitcode=9")
+        .args(["--", "--test-threads", "1", "matmul", "panels"]);
+    let checked = counted(checked)?;
+    let counts = Counts {
+        passed: arm64.counts.passed + checked.counts.passed,
+        failed: arm64.counts.failed + checked.counts.failed,
+    };
+    Ok(Ended { success: arm64.success && checked.success, counts })
 }
 
 fn wasm(root: &Path) -> Result<Ended, Failure> {

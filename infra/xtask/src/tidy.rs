@@ -25,7 +25,9 @@ pub(crate) fn problems(root: &Path) -> Result<Vec<String>, Failure> {
     problems.extend(packages.iter().filter_map(|(folder, _, text)| without_lints(folder, text)));
     problems.extend(packages.iter().filter_map(|(folder, name, text)| breakable(folder, name, text)));
     problems.extend(glue_version(&packages));
-    problems.extend(unpinned(&read(&root.join("infra/aws/requirements.txt"))?));
+    for requirements in ["infra/aws/requirements.txt", "crates/finetune/fixtures/requirements.txt"] {
+        problems.extend(unpinned(requirements, &read(&root.join(requirements))?));
+    }
     Ok(problems)
 }
 
@@ -115,13 +117,10 @@ fn glue_version(packages: &[(String, String, String)]) -> Option<String> {
     })
 }
 
-fn unpinned(requirements: &str) -> Vec<String> {
+fn unpinned(path: &str, requirements: &str) -> Vec<String> {
     let packages =
         requirements.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    packages
-        .filter(|line| !line.contains("=="))
-        .map(|line| format!("infra/aws/requirements.txt does not pin {line}"))
-        .collect()
+    packages.filter(|line| !line.contains("==")).map(|line| format!("{path} does not pin {line}")).collect()
 }
 
 /// A sentence for each module of production code above [`LONG_MODULE`] lines.

@@ -86,6 +86,7 @@ fn module_and_glue_must_agree() {
 
 #[test]
 fn python_packages_are_pinned() {
-    assert!(unpinned("# tools\nboto3==1.0.0\n\n").is_empty());
-    assert_eq!(unpinned("boto3>=1.0.0\nministack\n").len(), 2);
+    assert!(unpinned("a.txt", "# tools\nboto3==1.0.0\n\n").is_empty());
+    let expected = ["a.txt does not pin boto3>=1.0.0", "a.txt does not pin ministack"];
+    assert_eq!(unpinned("a.txt", "boto3>=1.0.0\nministack\n"), expected);
 }

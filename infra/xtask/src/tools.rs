@@ -11,12 +11,17 @@ const CARGO_DENY: &str = "0.20.2";
 
 /// Adds the WASM target to the Rust toolchain.
 pub(crate) fn wasm_target(root: &Path) -> Result<(), Failure> {
+    rust_target(root, WASM)
+}
+
+/// Adds a target to the Rust toolchain.
+pub(crate) fn rust_target(root: &Path, target: &str) -> Result<(), Failure> {
     let installed = Command::new(root, "rustup").args(["target", "list", "--installed"]).capture()?;
-    if installed.text.lines().any(|line| line == WASM) {
+    if installed.text.lines().any(|line| line == target) {
         return Ok(());
     }
-    println!("installing: Rust's target {WASM}");
-    Command::new(root, "rustup").args(["target", "add", WASM]).run()
+    println!("installing: Rust's target {target}");
+    Command::new(root, "rustup").args(["target", "add", target]).run()
 }
 
 /// Adds a component, such as clippy, to the Rust toolchain.
@@ -63,25 +68,30 @@ pub(crate) fn cargo_deny(root: &Path) -> Result<PathBuf, Failure> {
 
 /// The folder of a Python environment's programs, with the packages of infra/aws/requirements.txt.
 pub(crate) fn python(root: &Path) -> Result<PathBuf, Failure> {
-    let folder = root.join("target/venv");
+    environment(root, "target/venv", "infra/aws/requirements.txt")
+}
+
+/// A Python with torch, peft and Opacus, the peers of the trainer: about 6 GB, for torch brings its CUDA libraries.
+pub(crate) fn trainer_peers(root: &Path) -> Result<PathBuf, Failure> {
+    let programs =
+        environment(root, "target/bench-trainer-venv", "crates/finetune/fixtures/requirements.txt")?;
+    Ok(programs.join("python"))
+}
+
+/// The programs of the Python environment `folder` with the packages of the file `requirements`, both below `root`.
+fn environment(root: &Path, folder: &str, requirements: &str) -> Result<PathBuf, Failure> {
+    let folder = root.join(folder);
     let programs = folder.join("bin");
-    let wanted = read(&root.join("infra/aws/requirements.txt"))?;
+    let wanted = read(&root.join(requirements))?;
     let stamp = folder.join("requirements.txt");
     if std::fs::read_to_string(&stamp).is_ok_and(|have| have == wanted) {
         return Ok(programs);
     }
     create_environment(root, &folder)?;
-    println!("installing: the Python packages of infra/aws/requirements.txt into {}", folder.display());
+    println!("installing: the Python packages of {requirements} into {}", folder.display());
     Command::new(root, programs.join("python"))
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--requirement",
-            "infra/aws/requirements.txt",
-        ])
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(["--requirement", requirements])
         .run()?;
     // Written last, so that an installation that was cut short is repeated.
     std::fs::write(&stamp, wanted)
@@ -102,6 +112,18 @@ fn create_environment(root: &Path, folder: &Path) -> Result<(), Failure> {
         Err(Failure::new(format!("python3 -m venv failed: {}", second.text.trim())))
     }
 }
+
+/// An emulator of arm64 and a checker of memory accesses, for the kernels.
+pub(crate) fn emulator_and_valgrind(root: &Path) -> Result<(), Failure> {
+    if on_path(root, ARM64_EMULATOR) && on_path(root, "valgrind") {
+        return Ok(());
+    }
+    // libc6-dbg: valgrind must find the functions that it watches.
+    debian_packages(root, &["qemu-user-static", "valgrind", "libc6-dbg"])
+}
+
+/// Runs programs for arm64 on another processor.
+pub(crate) const ARM64_EMULATOR: &str = "qemu-aarch64-static";
 
 /// Chromium and its driver, for the browser tests.
 pub(crate) fn chromium(root: &Path) -> Result<(), Failure> {

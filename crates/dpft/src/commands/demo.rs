@@ -133,7 +133,7 @@ fn compare(model_dir: &Path, adapter_dir: &Path, held_out: &[u8]) -> anyhow::Res
     let (model, tokenizer) = (BaseModel::load(&folder)?, Tokenizer::from_bytes(&folder.tokenizer_json)?);
     let adapter = generate::read_adapter(adapter_dir)?;
     let options = RecordOptions::for_model(model.config(), PrivacyUnit::Line, 128, 4);
-    let (records, _) = Records::from_bytes(held_out, &tokenizer, &options)?;
+    let (records, _) = Records::from_bytes(held_out, &tokenizer, &options, None)?;
     println!("5. On {} lines that were held out, and the same prompt:", records.len());
     for (when, adapter) in [("before", None), ("after", Some(&adapter))] {
         let perplexity = evaluate(&model, adapter, &records, edge::threads(None))?.perplexity;

@@ -1,6 +1,7 @@
 //! `evaluate`: loss and perplexity on a text.
 
 use crate::args::EvaluateArgs;
+use crate::commands::chat;
 use crate::commands::generate::read_adapter;
 use crate::edge;
 use anyhow::Context as _;
@@ -18,7 +19,8 @@ pub(crate) fn run(args: EvaluateArgs) -> anyhow::Result<()> {
     let options =
         RecordOptions::for_model(model.config(), args.unit.into(), args.max_length as usize, ALL_CHUNKS);
     let bytes = edge::read(&args.data)?;
-    let (records, _) = Records::from_bytes(&bytes, &tokenizer, &options)
+    let chat = chat::format(&folder, args.unit, args.chat_template.as_deref())?;
+    let (records, _) = Records::from_bytes(&bytes, &tokenizer, &options, chat.as_ref())
         .with_context(|| format!("{} cannot be used", args.data.display()))?;
     let adapter = args.adapter.as_deref().map(read_adapter).transpose()?;
     let Evaluation { loss, perplexity, tokens } =

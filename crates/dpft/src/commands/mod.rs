@@ -1,6 +1,8 @@
 //! One module a command.
 
+mod chat;
 mod demo;
+mod dry_run;
 mod evaluate;
 mod finetune;
 mod generate;
@@ -28,7 +30,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Word2vec(args) => word2vec::run(args),
         Command::Account(args) => privacy::account(args),
         Command::Calibrate(args) => privacy::calibrate(args),
-        Command::Finetune(args) => finetune::run(args),
+        Command::Finetune(args) => finetune::run(&args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Merge(args) => merge::run(args),

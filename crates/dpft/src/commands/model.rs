@@ -3,6 +3,7 @@
 use crate::args::{ModelCommand, Target};
 use crate::commands::store;
 use anyhow::{Context as _, bail};
+use finetune::chat::{CHAT_TEMPLATE_FILE, TOKENIZER_CONFIG_FILE};
 use jobs::{Store, SystemClock};
 use protocol::api::ModelIndex;
 use protocol::keys::{MODEL_INDEX, MODELS_PREFIX};
@@ -39,6 +40,10 @@ fn download(source: &str) -> anyhow::Result<PathBuf> {
     };
     let config = fetch("config.json")?;
     fetch("tokenizer.json")?;
+    // Many models have neither: they cannot chat, and need not.
+    for optional in [TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE] {
+        repository.get(optional).ok();
+    }
     match repository.get("model.safetensors.index.json") {
         Ok(index) => shard_names(&index)?.iter().try_for_each(|shard| fetch(shard).map(drop))?,
         Err(_) => drop(fetch("model.safetensors")?),

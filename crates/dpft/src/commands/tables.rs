@@ -36,7 +36,7 @@ pub(crate) fn of_model(folder: &Path, needs: Needs, columns: u32) -> anyhow::Res
     let domain = tokenizer.domain();
     let mut tables = Tables::default();
     if needs != Needs::Nothing {
-        let (matrix, dim) = BaseModel::load(&files)?.input_embeddings();
+        let (matrix, dim) = BaseModel::load(&files)?.input_embeddings()?;
         match needs {
             Needs::Neighbours => {
                 let columns = columns.max(DEFAULT_NEIGHBOURS);

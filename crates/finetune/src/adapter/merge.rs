@@ -1,4 +1,4 @@
-//! Merging an adapter into its base: `W + (alpha/rank)·B·A`, a plain model that needs no PEFT.
+//! Merging an adapter into its base: `W + scaling·B·A`, a plain model that needs no PEFT.
 
 use std::collections::HashMap;
 
@@ -6,8 +6,9 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use super::{Adapter, AdapterError};
 use crate::lora::LoraEntry;
-use crate::model::weights::{encode, finite_f32, open};
-use crate::model::{BaseModel, ModelError, ModelFiles, WEIGHTS_FILE};
+use crate::model::checkpoint::Checkpoint;
+use crate::model::weights::{Prefix, encode, finite_f32, open};
+use crate::model::{ModelError, ModelFiles, WEIGHTS_FILE};
 use crate::ops::matrix::{Matrix, add_scaled, product};
 
 /// The base model's files with the adapter merged in: configuration and tokenizer unchanged, weights in one
@@ -16,17 +17,19 @@ use crate::ops::matrix::{Matrix, add_scaled, product};
 /// # Errors
 /// [`AdapterError`] if the base cannot be loaded or the adapter does not fit it.
 pub fn merge(base: &ModelFiles, adapter: &Adapter) -> Result<ModelFiles, AdapterError> {
-    adapter.tensors(&BaseModel::load(base)?)?;
+    let checkpoint = Checkpoint::open(base)?;
+    adapter.layout_on(checkpoint.config())?;
+    let prefix = Prefix::of(&base.weights, &checkpoint.config().names)?;
     let updates: HashMap<String, &LoraEntry> = adapter
         .layout
         .entries()
         .iter()
-        .map(|entry| (format!("{}.weight", entry.module.path(entry.layer)), entry))
+        .map(|entry| (format!("{}.weight", adapter.layout.path(entry)), entry))
         .collect();
     let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
     for (file, bytes) in &base.weights {
         for (name, view) in open(file, bytes)?.tensors() {
-            let data = match updates.get(&name) {
+            let data = match updates.get(&prefix.full(&name)) {
                 Some(entry) => merged(&name, &view, entry, adapter)?,
                 None => view.data().to_vec(),
             };
@@ -36,7 +39,9 @@ pub fn merge(base: &ModelFiles, adapter: &Adapter) -> Result<ModelFiles, Adapter
     Ok(ModelFiles {
         config_json: base.config_json.clone(),
         tokenizer_json: base.tokenizer_json.clone(),
-        weights: vec![(WEIGHTS_FILE.to_owned(), serialise(&tensors)?)],
+        tokenizer_config_json: base.tokenizer_config_json.clone(),
+        chat_template_jinja: base.chat_template_jinja.clone(),
+        weights: vec![(WEIGHTS_FILE.to_owned(), serialise(&tensors)?.into())],
     })
 }
 
@@ -50,7 +55,8 @@ fn merged(
     let (layout, rank) = (&adapter.layout, adapter.lora.rank);
     let b = Matrix::new(layout.b(entry, &adapter.parameters), entry.output, rank);
     let a = Matrix::new(layout.a(entry, &adapter.parameters), rank, entry.input);
-    add_scaled(&mut weight, adapter.lora.scaling() as f32, &product(b, a));
+    let update = if layout.names().transposed { product(a.t(), b.t()) } else { product(b, a) };
+    add_scaled(&mut weight, adapter.lora.scaling() as f32, &update);
     Ok(encode(&weight, view.dtype()))
 }
 

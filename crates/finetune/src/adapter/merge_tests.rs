@@ -1,14 +1,15 @@
 use super::*;
 use crate::fixtures::{TinyModel, random, tokenizer_json};
-use crate::lora::{LoraConfig, LoraLayout, LoraTensors, TargetModule};
+use crate::lora::{ALL_LINEAR, LoraConfig, LoraLayout, LoraTensors};
+use crate::model::BaseModel;
 use serde_json::json;
 
 const TOKENS: [u32; 6] = [0, 9, 120, 4, 299, 31];
 
 fn adapter(tiny: &TinyModel) -> Adapter {
     // Alpha differs from rank, so that a forgotten scaling shows.
-    let lora = LoraConfig { rank: 2, alpha: 7.0, target_modules: TargetModule::ALL.to_vec() };
-    let layout = LoraLayout::new(&tiny.parsed(), &lora);
+    let lora = LoraConfig { rank: 2, alpha: 7.0, target_modules: vec![ALL_LINEAR.into()], use_rslora: false };
+    let layout = LoraLayout::new(&tiny.parsed(), &lora).unwrap();
     let parameters = random(5, layout.parameters(), 0.2);
     Adapter::new(lora, layout, parameters)
 }
@@ -39,8 +40,8 @@ fn the_other_files_and_tensors_are_passed_on() {
     let tiny = TinyModel::new();
     let mut files = tiny.files();
     files.weights = vec![
-        ("a.safetensors".into(), tiny.weights(|name| name.contains("layers.0"))),
-        ("b.safetensors".into(), tiny.weights(|name| !name.contains("layers.0"))),
+        ("a.safetensors".into(), tiny.weights(|name| name.contains("layers.0")).into()),
+        ("b.safetensors".into(), tiny.weights(|name| !name.contains("layers.0")).into()),
     ];
     let merged = merge(&files, &adapter(&tiny)).unwrap();
     assert_eq!((merged.config_json, merged.tokenizer_json), (files.config_json, tokenizer_json()));
@@ -72,6 +73,6 @@ fn an_adapter_that_does_not_fit_or_a_broken_base_is_refused() {
     let smaller = TinyModel::with(&json!({"num_hidden_layers": 1}));
     assert!(matches!(merge(&smaller.files(), &adapter(&tiny)), Err(AdapterError::OtherModel { .. })));
     let mut broken = tiny.files();
-    broken.weights[0].1.pop();
+    broken.weights[0].1 = broken.weights[0].1[..100].to_vec().into();
     assert!(matches!(merge(&broken, &adapter(&tiny)), Err(AdapterError::Model(_))));
 }

@@ -4,7 +4,7 @@ mod merge;
 mod peft;
 
 use crate::lora::{LoraConfig, LoraLayout, LoraTensors};
-use crate::model::{BaseModel, ModelError};
+use crate::model::{BaseModel, ModelConfig, ModelError};
 
 pub use merge::merge;
 pub use peft::{ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE};
@@ -34,14 +34,10 @@ pub enum AdapterError {
     #[error("adapter_model.safetensors cannot be used: {0}")]
     Weights(String),
     /// The adapter was made for a model of another shape.
-    #[error(
-        "the adapter does not fit the model: {module} of layer {layer} is {found}, the model's is {expected}"
-    )]
+    #[error("the adapter does not fit the model: {module} is {found}, the model's is {expected}")]
     OtherModel {
-        /// Name of the linear map.
-        module: &'static str,
-        /// Index of the block.
-        layer: usize,
+        /// Path of the linear map.
+        module: String,
         /// Widths in the adapter.
         found: String,
         /// Widths in the model.
@@ -73,24 +69,21 @@ impl Adapter {
         &self.parameters
     }
 
+    /// The layout of [`parameters`](Self::parameters) by the modules of `model`.
+    ///
+    /// # Errors
+    /// [`AdapterError::OtherModel`] if the adapter was made for a model of another shape.
+    pub fn layout_on(&self, model: &ModelConfig) -> Result<LoraLayout, AdapterError> {
+        self.layout.on(model).map_err(|(entry, expected)| AdapterError::OtherModel {
+            module: self.layout.path(&entry),
+            found: format!("{} → {}", entry.input, entry.output),
+            expected: expected.map_or("absent".to_owned(), |(input, output)| format!("{input} → {output}")),
+        })
+    }
+
     /// The adapter as tensors for the forward pass of `model`.
     pub(crate) fn tensors(&self, model: &BaseModel) -> Result<LoraTensors, AdapterError> {
-        let config = model.config();
-        for entry in self.layout.entries() {
-            let expected = entry.module.dimensions(config);
-            if (entry.input, entry.output) != expected || entry.layer >= config.num_hidden_layers {
-                let expected = match entry.layer < config.num_hidden_layers {
-                    true => format!("{} → {}", expected.0, expected.1),
-                    false => "absent".to_owned(),
-                };
-                return Err(AdapterError::OtherModel {
-                    module: entry.module.name(),
-                    layer: entry.layer,
-                    found: format!("{} → {}", entry.input, entry.output),
-                    expected,
-                });
-            }
-        }
-        Ok(LoraTensors::constants(&self.layout, self.lora.scaling(), &self.parameters)?)
+        let layout = self.layout_on(model.config())?;
+        Ok(LoraTensors::constants(&layout, self.lora.scaling(), &self.parameters)?)
     }
 }

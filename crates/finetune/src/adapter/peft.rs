@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Adapter, AdapterError};
-use crate::lora::{LoraConfig, LoraLayout, TargetModule};
+use crate::lora::{LoraConfig, LoraLayout, ModuleNames};
 use crate::model::weights::{encode, finite_f32};
+use crate::model::{FAMILIES, Family};
 
 /// The file that describes an adapter.
 pub const ADAPTER_CONFIG_FILE: &str = "adapter_config.json";
@@ -28,7 +29,7 @@ struct ConfigFile<'a> {
     r: usize,
     lora_alpha: serde_json::Number,
     lora_dropout: f64,
-    target_modules: Vec<&'static str>,
+    target_modules: Vec<String>,
     bias: &'static str,
     fan_in_fan_out: bool,
     init_lora_weights: bool,
@@ -46,6 +47,8 @@ struct RawConfig {
     peft_type: String,
     r: usize,
     lora_alpha: f64,
+    use_rslora: Option<bool>,
+    fan_in_fan_out: Option<bool>,
     #[serde(flatten)]
     other: BTreeMap<String, Value>,
 }
@@ -77,16 +80,16 @@ impl Adapter {
             r: self.lora.rank,
             lora_alpha,
             lora_dropout: 0.0,
-            target_modules: self.lora.target_modules.iter().map(|module| module.name()).collect(),
+            target_modules: self.layout.target_modules(),
             bias: "none",
-            fan_in_fan_out: false,
+            fan_in_fan_out: self.layout.names().transposed,
             init_lora_weights: true,
             modules_to_save: None,
             layers_to_transform: None,
             layers_pattern: None,
             rank_pattern: BTreeMap::new(),
             alpha_pattern: BTreeMap::new(),
-            use_rslora: false,
+            use_rslora: self.lora.use_rslora,
             use_dora: false,
         };
         // Serialising plain structs with string keys into memory has no way to fail.
@@ -97,7 +100,7 @@ impl Adapter {
         let rank = self.layout.rank();
         let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         for entry in self.layout.entries() {
-            let path = format!("{PEFT_PREFIX}{}", entry.module.path(entry.layer));
+            let path = format!("{PEFT_PREFIX}{}", self.layout.path(entry));
             let a = encode(self.layout.a(entry, &self.parameters), Dtype::F32);
             let b = encode(self.layout.b(entry, &self.parameters), Dtype::F32);
             tensors.push((format!("{path}.lora_A.weight"), vec![rank, entry.input], a));
@@ -126,14 +129,25 @@ impl Adapter {
         let raw: RawConfig = serde_json::from_slice(find(ADAPTER_CONFIG_FILE)?)
             .map_err(|e| AdapterError::Config(e.to_string()))?;
         check_features(&raw)?;
-        let matrices = read_matrices(find(ADAPTER_WEIGHTS_FILE)?, raw.r)?;
+        let (family, matrices) = read_matrices(find(ADAPTER_WEIGHTS_FILE)?, raw.r)?;
+        if raw.fan_in_fan_out == Some(true) && !family.transposed {
+            return Err(AdapterError::Unsupported("fan_in_fan_out on maps stored [output, input]".into()));
+        }
+        let names = ModuleNames {
+            block: family.block.to_owned(),
+            paths: family.modules.iter().map(|&path| path.to_owned()).collect(),
+            transposed: family.transposed,
+        };
         let places = matrices.iter().map(|(&(layer, module), pair)| (layer, module, pair.widths));
-        let layout = LoraLayout::from_places(raw.r, places);
+        let layout = LoraLayout::from_places(raw.r, names, places);
         let parameters = matrices.values().flat_map(|pair| pair.a.iter().chain(&pair.b)).copied().collect();
-        let mut target_modules: Vec<TargetModule> = matrices.keys().map(|&(_, module)| module).collect();
-        target_modules.sort_unstable();
-        target_modules.dedup();
-        Ok(Self::new(LoraConfig { rank: raw.r, alpha: raw.lora_alpha, target_modules }, layout, parameters))
+        let lora = LoraConfig {
+            rank: raw.r,
+            alpha: raw.lora_alpha,
+            target_modules: layout.target_modules(),
+            use_rslora: raw.use_rslora.unwrap_or(false),
+        };
+        Ok(Self::new(lora, layout, parameters))
     }
 }
 
@@ -154,15 +168,18 @@ fn check_features(raw: &RawConfig) -> Result<(), AdapterError> {
     };
     let features = [
         "bias",
-        "fan_in_fan_out",
         "modules_to_save",
         "rank_pattern",
         "alpha_pattern",
-        "use_rslora",
         "use_dora",
         "lora_bias",
         "trainable_token_indices",
         "use_qalora",
+        "use_bdlora",
+        "arrow_config",
+        "kasa_config",
+        "monteclora_config",
+        "velora_config",
         "alora_invocation_tokens",
         "target_parameters",
         "layer_replication",
@@ -174,6 +191,9 @@ fn check_features(raw: &RawConfig) -> Result<(), AdapterError> {
     }
 }
 
+/// By layer and index of the module in [`Family::modules`].
+type Pairs = BTreeMap<(usize, usize), Pair>;
+
 #[derive(Default)]
 struct Pair {
     a: Vec<f32>,
@@ -182,46 +202,83 @@ struct Pair {
     widths: (usize, usize),
 }
 
-fn read_matrices(bytes: &[u8], rank: usize) -> Result<BTreeMap<(usize, TargetModule), Pair>, AdapterError> {
+/// The pairs, and the family that has them.
+fn read_matrices(bytes: &[u8], rank: usize) -> Result<(&'static Family, Pairs), AdapterError> {
     let file = SafeTensors::deserialize(bytes)
         .map_err(|e| AdapterError::Weights(format!("{e}; it may be truncated")))?;
-    let mut pairs: BTreeMap<(usize, TargetModule), Pair> = BTreeMap::new();
-    for (name, view) in file.tensors() {
-        let (layer, module, is_a) = parse_name(&name)
-            .ok_or_else(|| AdapterError::Weights(format!("{name} is not a LoRA matrix of a Llama block")))?;
-        let pair = pairs.entry((layer, module)).or_default();
-        let values = finite_f32(&name, &view).map_err(|e| AdapterError::Weights(e.to_string()))?;
-        match (view.shape(), is_a) {
+    let names: Vec<MatrixName> = file.names().into_iter().map(MatrixName::parse).collect::<Result<_, _>>()?;
+    let family = family_of(&names)?;
+    let mut pairs = Pairs::new();
+    for name in &names {
+        let view = file.tensor(name.whole).map_err(|e| AdapterError::Weights(e.to_string()))?;
+        let pair = pairs.entry((name.layer, name.module_in(family).unwrap_or_default())).or_default();
+        let values = finite_f32(name.whole, &view).map_err(|e| AdapterError::Weights(e.to_string()))?;
+        match (view.shape(), name.is_a) {
             (&[r, input], true) if r == rank => (pair.a, pair.widths.0) = (values, input),
             (&[output, r], false) if r == rank => (pair.b, pair.widths.1) = (values, output),
             (shape, _) => {
-                return Err(AdapterError::Weights(format!(
-                    "{name} has shape {shape:?}, which is not of rank {rank}"
-                )));
+                let reason = format!("{} has shape {shape:?}, which is not of rank {rank}", name.whole);
+                return Err(AdapterError::Weights(reason));
             }
         }
     }
     let lonely = pairs.iter().find(|(_, pair)| pair.a.is_empty() || pair.b.is_empty());
     match lonely {
         Some(((layer, module), _)) => {
-            Err(AdapterError::Weights(format!("{} of layer {layer} lacks its A or B", module.name())))
+            let path = family.modules[*module];
+            Err(AdapterError::Weights(format!("{path} of layer {layer} lacks its A or B")))
         }
         None if pairs.is_empty() => Err(AdapterError::Weights("it holds no matrices".into())),
-        None => Ok(pairs),
+        None => Ok((family, pairs)),
     }
 }
 
-/// `base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight` → layer 3, q_proj, A.
-fn parse_name(name: &str) -> Option<(usize, TargetModule, bool)> {
-    let rest = name.strip_prefix(PEFT_PREFIX)?.strip_prefix("model.layers.")?;
-    let (rest, is_a) = match rest.strip_suffix(".lora_A.weight") {
-        Some(rest) => (rest, true),
-        None => (rest.strip_suffix(".lora_B.weight")?, false),
-    };
-    let (layer, path) = rest.split_once('.')?;
-    let layer = layer.parse().ok()?;
-    let module = TargetModule::from_name(path.rsplit('.').next()?)?;
-    (module.path(layer) == format!("model.layers.{layer}.{path}")).then_some((layer, module, is_a))
+/// The first family that has all these modules: where several have, their names and places are the same.
+fn family_of(names: &[MatrixName<'_>]) -> Result<&'static Family, AdapterError> {
+    FAMILIES
+        .iter()
+        .find(|family| names.iter().all(|name| name.module_in(family).is_some()))
+        .ok_or_else(|| AdapterError::Weights("its matrices belong to different model families".into()))
+}
+
+/// `base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight`, taken apart.
+struct MatrixName<'a> {
+    whole: &'a str,
+    block: &'static str,
+    layer: usize,
+    path: &'a str,
+    is_a: bool,
+}
+
+impl<'a> MatrixName<'a> {
+    fn parse(whole: &'a str) -> Result<Self, AdapterError> {
+        let mut parsed = FAMILIES.iter().filter_map(|family| Self::of_family(whole, family));
+        parsed.next().ok_or_else(|| {
+            let mut known: Vec<&str> = FAMILIES.iter().flat_map(|family| family.modules).copied().collect();
+            known.sort_unstable();
+            known.dedup();
+            let known = known.join(", ");
+            AdapterError::Weights(format!(
+                "{whole} is not a LoRA matrix of a block's map; supported: {known}"
+            ))
+        })
+    }
+
+    fn of_family(whole: &'a str, family: &Family) -> Option<Self> {
+        let rest = whole.strip_prefix(PEFT_PREFIX)?.strip_prefix(family.block)?.strip_prefix('.')?;
+        let (rest, is_a) = match rest.strip_suffix(".lora_A.weight") {
+            Some(rest) => (rest, true),
+            None => (rest.strip_suffix(".lora_B.weight")?, false),
+        };
+        let (layer, path) = rest.split_once('.')?;
+        let name = Self { whole, block: family.block, layer: layer.parse().ok()?, path, is_a };
+        name.module_in(family).map(|_| name)
+    }
+
+    fn module_in(&self, family: &Family) -> Option<usize> {
+        let module = family.modules.iter().position(|&path| path == self.path);
+        module.filter(|_| family.block == self.block)
+    }
 }
 
 #[cfg(test)]

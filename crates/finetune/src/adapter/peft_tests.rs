@@ -1,4 +1,5 @@
 use super::*;
+use crate::fixtures::families::goldens;
 use crate::fixtures::{TinyModel, random};
 use serde_json::json;
 
@@ -6,9 +7,10 @@ fn adapter() -> Adapter {
     let lora = LoraConfig {
         rank: 2,
         alpha: 5.0,
-        target_modules: vec![TargetModule::VProj, TargetModule::QProj, TargetModule::DownProj],
+        target_modules: ["v_proj", "q_proj", "down_proj"].map(String::from).to_vec(),
+        use_rslora: false,
     };
-    let layout = LoraLayout::new(&TinyModel::new().parsed(), &lora);
+    let layout = LoraLayout::new(&TinyModel::new().parsed(), &lora).unwrap();
     let parameters = random(5, layout.parameters(), 0.1);
     Adapter::new(lora, layout, parameters)
 }
@@ -49,7 +51,7 @@ fn names_shapes_and_configuration_are_those_of_peft() {
     let config: Value = serde_json::from_slice(&files[1].1).unwrap();
     let expected = json!({"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": "some/base",
         "r": 2, "lora_alpha": 5, "bias": "none", "fan_in_fan_out": false, "inference_mode": true,
-        "target_modules": ["v_proj", "q_proj", "down_proj"], "use_dora": false, "use_rslora": false});
+        "target_modules": ["q_proj", "v_proj", "down_proj"], "use_dora": false, "use_rslora": false});
     for (key, value) in expected.as_object().unwrap() {
         assert_eq!(&config[key], value, "{key}");
     }
@@ -68,7 +70,6 @@ fn features_that_change_the_computation_are_refused() {
         ("peft_type", json!("LOHA")),
         ("bias", json!("all")),
         ("use_dora", json!(true)),
-        ("use_rslora", json!(true)),
         ("fan_in_fan_out", json!(true)),
         ("modules_to_save", json!(["lm_head"])),
         ("rank_pattern", json!({"q_proj": 4})),
@@ -104,7 +105,7 @@ fn broken_files_are_refused() {
 }
 
 #[test]
-fn weights_that_are_not_pairs_of_a_llama_block_are_refused() {
+fn weights_that_are_not_pairs_of_a_block_are_refused() {
     let with = |name: &str, values: [f32; 4]| {
         let bytes = encode(&values, Dtype::F32);
         let view = TensorView::new(Dtype::F32, vec![2, 2], &bytes).unwrap();
@@ -134,4 +135,53 @@ fn an_adapter_for_another_model_is_refused() {
         let other = TinyModel::with(&changes).load();
         assert!(matches!(adapter.tensors(&other), Err(AdapterError::OtherModel { .. })), "{changes}");
     }
+}
+
+#[test]
+fn maps_stored_transposed_and_rank_stabilised_scales_are_told_to_peft() {
+    let config = |name: &str, use_rslora: bool, modules: &[&str]| -> Value {
+        let golden = goldens().into_iter().find(|golden| golden.name == name).unwrap();
+        let target_modules = modules.iter().map(|&name| name.into()).collect();
+        let lora = LoraConfig { rank: 2, alpha: 5.0, target_modules, use_rslora };
+        let layout = LoraLayout::new(&golden.tiny().parsed(), &lora).unwrap();
+        let parameters = vec![0.5; layout.parameters()];
+        let files = Adapter::new(lora, layout, parameters).to_files("base");
+        assert_eq!(Adapter::from_files(&files).unwrap().config().use_rslora, use_rslora);
+        serde_json::from_slice(&files[1].1).unwrap()
+    };
+    let gpt2 = config("gpt2", false, &["c_attn", "attn.c_proj"]);
+    assert_eq!((&gpt2["fan_in_fan_out"], &gpt2["use_rslora"]), (&json!(true), &json!(false)));
+    assert_eq!(gpt2["target_modules"], json!(["c_attn", "attn.c_proj"]), "mlp.c_proj has no adapter");
+    let both = config("gpt2", true, &["c_proj"]);
+    assert_eq!((&both["target_modules"], &both["use_rslora"]), (&json!(["c_proj"]), &json!(true)));
+    let phi3 = config("phi3", false, &[]);
+    assert_eq!(
+        (&phi3["fan_in_fan_out"], &phi3["target_modules"]),
+        (&json!(false), &json!(["qkv_proj", "o_proj"]))
+    );
+}
+
+/// Names that several families have are read without the model, and fit whichever it is.
+#[test]
+fn an_adapter_of_shared_names_fits_every_family_that_has_them() {
+    let golden = goldens().into_iter().find(|golden| golden.name == "phi3").unwrap();
+    let model = golden.tiny().load();
+    let lora = LoraConfig { target_modules: vec!["o_proj".into(), "down_proj".into()], ..Default::default() };
+    let layout = LoraLayout::new(model.config(), &lora).unwrap();
+    let parameters = random(5, layout.parameters(), 0.1);
+    let read = Adapter::from_files(&Adapter::new(lora, layout.clone(), parameters).to_files("base")).unwrap();
+    assert_ne!(read.layout(), &layout, "the file does not name the family");
+    assert_eq!(read.layout_on(model.config()).unwrap(), layout);
+}
+
+#[test]
+fn matrices_of_different_families_are_refused() {
+    let bytes = vec![0; 16];
+    let names = ["self_attn.qkv_proj", "self_attn.q_proj"];
+    let names = names.map(|path| format!("base_model.model.model.layers.0.{path}.lora_A.weight"));
+    let view = || TensorView::new(Dtype::F32, vec![2, 2], &bytes).unwrap();
+    let mut files = adapter().to_files("base");
+    files[0].1 = safetensors::serialize(names.map(|name| (name, view())), None).unwrap();
+    let error = Adapter::from_files(&files).unwrap_err().to_string();
+    assert!(error.contains("different model families"), "{error}");
 }

@@ -15,7 +15,7 @@ use candle_core::{Device, Tensor};
 use super::{ChannelCorrection, Context};
 use crate::lora::LoraTensors;
 use crate::model::{BaseModel, ModelError};
-use crate::ops::{RopeTable, posterior};
+use crate::ops::{RopeTable, posterior, read};
 
 /// What one run needs to embed received tokens.
 pub(crate) struct ContextEmbeddings {
@@ -30,18 +30,41 @@ impl ContextEmbeddings {
         channel: &ChannelCorrection,
         context: Context,
     ) -> Result<Self, ModelError> {
+        Self::from_table(channel, context, model.config().hidden_size, || Ok(model.input_embeddings()?.0))
+    }
+
+    /// The same of an embedding table, row-major `[v, d]`, which is asked for where it is needed.
+    pub(crate) fn from_table(
+        channel: &ChannelCorrection,
+        context: Context,
+        d: usize,
+        table: impl FnOnce() -> Result<Vec<f32>, ModelError>,
+    ) -> Result<Self, ModelError> {
         let passes = match context {
             Context::Received => return Ok(Self { mean: None, passes: 0 }),
             Context::PosteriorMean => 0,
             Context::Denoised { passes } => passes,
         };
-        let (embeddings, d) = model.input_embeddings();
-        let mean = Tensor::from_vec(
-            posterior_mean(channel, &embeddings, d),
-            (embeddings.len() / d, d),
-            &Device::Cpu,
-        )?;
+        let embeddings = table()?;
+        let shape = (embeddings.len() / d, d);
+        let mean = Tensor::from_vec(posterior_mean(channel, &embeddings, d), shape, &Device::Cpu)?;
         Ok(Self { mean: Some(mean), passes })
+    }
+
+    /// How often the model's prediction takes the place of the prior.
+    pub(crate) fn passes(&self) -> u32 {
+        self.passes
+    }
+
+    /// Mean embeddings `[t, d]` of the received `tokens`; `None` where they are read as they are.
+    pub(crate) fn start(&self, tokens: &[u32]) -> Result<Option<Vec<f32>>, ModelError> {
+        let Some(mean) = &self.mean else { return Ok(None) };
+        let d = mean.dim(1)?;
+        let rows = |table: &[f32]| {
+            let row = |&token: &u32| &table[token as usize * d..][..d];
+            tokens.iter().flat_map(row).copied().collect()
+        };
+        Ok(Some(read(mean, rows)?))
     }
 
     /// Embeddings `[t, d]` of the received `tokens`, without a gradient; `lora` holds constants.

@@ -38,7 +38,7 @@ fn mean(whole: &[Vec<f64>], weights: &[f64], y: u32, embeddings: &[f32], d: usiz
 
 #[test]
 fn the_table_is_the_mean_through_the_whole_matrix() {
-    let (embeddings, d) = TinyModel::new().load().input_embeddings();
+    let (embeddings, d) = TinyModel::new().load().input_embeddings().unwrap();
     let uneven: Vec<f64> = (0..VOCABULARY).map(|id| (id % 13) as f64).collect();
     for (epsilon, m) in [(0.5, 1), (4.0, 3), (9.0, 2)] {
         let whole = matrix(VOCABULARY, &channel(VOCABULARY, mechanism(epsilon, m)));
@@ -75,7 +75,7 @@ fn received_tokens_are_read_as_they_are() {
 #[test]
 fn a_pass_takes_the_models_prediction_for_the_prior() {
     let model = TinyModel::new().load();
-    let (embeddings, d) = model.input_embeddings();
+    let (embeddings, d) = model.input_embeddings().unwrap();
     let (whole, channel) =
         (matrix(VOCABULARY, &channel(VOCABULARY, mechanism(4.0, 3))), correction(VOCABULARY, 4.0, 3));
     let table = model.rope_table(16);

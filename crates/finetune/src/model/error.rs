@@ -33,7 +33,7 @@ pub enum ModelError {
         /// What the model asks for.
         found: String,
         /// What would work.
-        supported: &'static str,
+        supported: String,
     },
     /// A weights file is truncated or is not safetensors.
     #[error("{file} is corrupt or truncated ({reason}): download it again")]
@@ -50,10 +50,15 @@ pub enum ModelError {
         name: String,
     },
     /// A tensor is there that the architecture does not have.
-    #[error("the weights hold the tensor {name}, which a model of this configuration does not have")]
+    #[error(
+        "the weights hold the tensor {name}, which a model of this configuration does not have; \
+         supported: {supported}"
+    )]
     UnknownTensor {
         /// Name of the tensor.
         name: String,
+        /// Names of the tensors that it has.
+        supported: String,
     },
     /// A tensor stands twice in the weights.
     #[error("the tensor {name} stands in more than one weights file")]

@@ -55,7 +55,7 @@ fn a_folder_with_shards_loads_as_the_same_model() {
         ],
     );
     let model = BaseModel::load(&ModelFiles::from_dir(folder.path()).unwrap()).unwrap();
-    assert_eq!(model.input_embeddings(), tiny.load().input_embeddings());
+    assert_eq!(model.input_embeddings().unwrap(), tiny.load().input_embeddings().unwrap());
 
     fs::remove_file(folder.path().join("b.safetensors")).unwrap();
     let error = ModelFiles::from_dir(folder.path()).err().unwrap();
@@ -94,4 +94,16 @@ fn an_index_cannot_reach_outside_of_the_folder() {
     }
     write(folder.path(), &[(WEIGHTS_INDEX_FILE, b"{}")]);
     assert!(matches!(ModelFiles::from_dir(folder.path()), Err(ModelError::Config { .. })));
+}
+
+#[test]
+fn clones_share_the_weights_and_an_empty_file_is_corrupt() {
+    let folder = tempfile::tempdir().unwrap();
+    single(folder.path());
+    let files = ModelFiles::from_dir(folder.path()).unwrap();
+    assert_eq!(files.clone().weights[0].1.as_ptr(), files.weights[0].1.as_ptr());
+    drop(files);
+    write(folder.path(), &[(WEIGHTS_FILE, b"")]);
+    let error = BaseModel::load(&ModelFiles::from_dir(folder.path()).unwrap()).err().unwrap();
+    assert!(matches!(error, ModelError::CorruptWeights { .. }), "{error}");
 }

@@ -1,18 +1,20 @@
-//! Differentiable operations of a Llama block whose forward and backward are written here.
+//! Differentiable operations of a transformer block whose forward and backward are written here.
 //!
 //! Why not candle's own operations: its fused ones (`softmax_last_dim`, `rms_norm`, `rope`) have no backward and cut
 //! the graph silently; its matmul also computes the gradient of the frozen weight, which nobody reads, and asks the
 //! operating system for the number of processors on every call. Each operation here is a pair of plain functions over
 //! slices, run on the calling thread; [`unary`], [`binary`] and [`ternary`] put the pair into candle's graph.
 
+mod activation;
 mod attention;
 mod cross_entropy;
 mod forward_corrected;
+mod layer_norm;
 mod linear;
 pub(crate) mod matrix;
 mod rms_norm;
 mod rope;
-mod swiglu;
+mod softcap;
 
 use std::sync::Mutex;
 
@@ -20,15 +22,17 @@ use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor, bail,
 };
 
-pub(crate) use attention::{Heads, attention};
+pub(crate) use activation::{activate, gate};
+pub(crate) use attention::{AttentionOptions, Heads, attention};
 pub(crate) use cross_entropy::{CrossEntropy, RowLoss, head_loss, map_logits};
 #[cfg(test)]
 pub(crate) use forward_corrected::MODEL_SHARE;
 pub(crate) use forward_corrected::posterior;
+pub(crate) use layer_norm::layer_norm;
 pub(crate) use linear::{frozen_linear, low_rank};
 pub(crate) use rms_norm::rms_norm;
 pub(crate) use rope::{RopeTable, rope};
-pub(crate) use swiglu::swiglu;
+pub(crate) use softcap::{Softcapped, softcap};
 
 /// Lends the values of a contiguous f32 tensor on the CPU.
 pub(crate) fn read<R>(tensor: &Tensor, use_values: impl FnOnce(&[f32]) -> R) -> Result<R> {

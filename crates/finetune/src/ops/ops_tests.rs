@@ -1,6 +1,7 @@
 use super::matrix::{Matrix, Write, multiply, product};
 use super::*;
 use crate::fixtures::random;
+use crate::model::architecture::{Activation, Rope};
 use candle_core::Var;
 use proptest::prelude::*;
 
@@ -61,47 +62,147 @@ fn rms_norm_has_its_gradient() {
 }
 
 #[test]
-fn swiglu_has_both_gradients() {
-    assert_backward(&[variable(1, (3, 5)), variable(2, (3, 5))], |x| swiglu(&x[0], &x[1]));
+fn layer_norm_has_its_gradient() {
+    let frozen = |seed| Tensor::from_vec(random(seed, 6, 1.0), 6, &Device::Cpu).unwrap();
+    let (gain, bias) = (frozen(3), frozen(4));
+    assert_backward(&[variable(1, (4, 6))], |x| layer_norm(&x[0], &gain, &bias, 1e-2));
+    // What all values have in common does not matter, and the bias is what is left of equal ones.
+    let x = variable(1, (4, 6));
+    let [y, moved] = [&x, &(&x + 3.0).unwrap()].map(|x| values(&layer_norm(x, &gain, &bias, 1e-2).unwrap()));
+    assert!(y.iter().zip(&moved).all(|(a, b)| (a - b).abs() < 1e-5));
+    let equal = Tensor::full(2.5f32, (1, 6), &Device::Cpu).unwrap();
+    assert_eq!(values(&layer_norm(&equal, &gain, &bias, 1e-2).unwrap()), values(&bias));
+}
+
+const ACTIVATIONS: [Activation; 3] = [Activation::Silu, Activation::Gelu, Activation::GeluTanh];
+
+#[test]
+fn activations_have_their_gradients_plain_and_gated() {
+    for activation in ACTIVATIONS {
+        assert_backward(&[variable(1, (3, 5))], |x| activate(&x[0], activation));
+        assert_backward(&[variable(1, (3, 5)), variable(2, (3, 5))], |x| gate(&x[0], &x[1], activation));
+    }
+}
+
+/// Values to seven digits: x·σ(x), x·Φ(x) and the tanh form, of x = −2, −0.5, 1, 3, computed with Python's `math`.
+#[test]
+fn activations_have_their_values() {
+    let expected = [
+        [-0.238_405_84, -0.188_770_34, 0.731_058_6, 2.857_722_4],
+        [-0.045_500_264, -0.154_268_77, 0.841_344_8, 2.995_950_3],
+        [-0.045_402_307, -0.154_286, 0.841_192, 2.996_362_6],
+    ];
+    let x = Tensor::from_slice(&[-2.0f32, -0.5, 1.0, 3.0], (1, 4), &Device::Cpu).unwrap();
+    for (activation, expected) in ACTIVATIONS.into_iter().zip(expected) {
+        for (found, expected) in values(&activate(&x, activation).unwrap()).iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{activation:?}: {found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_soft_cap_has_its_gradient_in_the_loss() {
+    let head = variable(2, (7, 4));
+    let row_loss = Softcapped { loss: &CrossEntropy, cap: Some(0.8) };
+    assert_backward(&[variable(1, (5, 4))], |x| head_loss(&x[0], &head, &[0, 6, 2, 2, 5], 0.5, &row_loss));
+    let mut row = [100.0, -100.0, 0.0];
+    softcap(&mut row, Some(0.5));
+    assert_eq!(row, [0.5, -0.5, 0.0]);
+    softcap(&mut row, None);
+    assert_eq!(row, [0.5, -0.5, 0.0]);
 }
 
 #[test]
 fn rope_has_its_gradient_and_keeps_lengths() {
     let config = crate::fixtures::TinyModel::new().parsed();
     let table = RopeTable::new(&config, 9);
-    assert_backward(&[variable(1, (3, 16))], |x| rope(&x[0], &table, 6));
+    assert_backward(&[variable(1, (3, 16))], |x| rope(&x[0], &table, 0, 6));
     let x = variable(1, (9, 16));
     let norm = |v: &[f32]| matrix::squared_norm(v);
-    let (before, after) = (values(&x), values(&rope(&x, &table, 0).unwrap()));
+    let (before, after) = (values(&x), values(&rope(&x, &table, 0, 0).unwrap()));
     assert!((norm(&before) - norm(&after)).abs() < 1e-4);
     assert_eq!(before[..16], after[..16], "position 0 is not turned");
-    assert!(rope(&x, &table, 1).is_err());
+    assert!(rope(&x, &table, 0, 1).is_err());
+}
+
+#[test]
+fn rope_scales_what_it_turns_and_leaves_the_rest_of_a_head_alone() {
+    let mut config = crate::fixtures::TinyModel::new().parsed();
+    config.ropes.push(Rope { inverse_frequencies: vec![1.0, 0.3], scale: 1.5 });
+    let table = RopeTable::new(&config, 9);
+    assert_backward(&[variable(1, (3, 16))], |x| rope(&x[0], &table, 1, 5));
+    let x = variable(1, (4, 16));
+    let (before, after) = (values(&x), values(&rope(&x, &table, 1, 3).unwrap()));
+    let dim = config.head_dim;
+    for (old, new) in before.chunks(dim).zip(after.chunks(dim)) {
+        let norm = |v: &[f32]| matrix::squared_norm(v).sqrt();
+        assert!((norm(&new[..4]) - 1.5 * norm(&old[..4])).abs() < 1e-5);
+        assert_eq!(new[4..], old[4..]);
+    }
+}
+
+fn options(query: usize, key_value: usize) -> AttentionOptions {
+    let heads = Heads { query, key_value, dim: 3 };
+    AttentionOptions { heads, scale: 0.7, softcap: None, window: None }
+}
+
+/// Without cap and window, with each, and with both; a window of one sees nothing but itself.
+fn all_options(query: usize, key_value: usize) -> [AttentionOptions; 5] {
+    let plain = options(query, key_value);
+    let (capped, windowed) = (Some(0.6), Some(2));
+    [
+        plain,
+        AttentionOptions { softcap: capped, ..plain },
+        AttentionOptions { window: windowed, ..plain },
+        AttentionOptions { softcap: capped, window: windowed, ..plain },
+        AttentionOptions { window: Some(1), ..plain },
+    ]
 }
 
 #[test]
 fn attention_has_all_three_gradients() {
-    let heads = Heads { query: 4, key_value: 2, dim: 3 };
-    let inputs = [variable(1, (5, 12)), variable(2, (5, 6)), variable(3, (5, 6))];
-    assert_backward(&inputs, |x| attention(&x[0], &x[1], &x[2], heads));
+    for options in all_options(4, 2) {
+        let inputs = [variable(1, (5, 12)), variable(2, (5, 6)), variable(3, (5, 6))];
+        assert_backward(&inputs, |x| attention(&x[0], &x[1], &x[2], options));
+    }
 }
 
 #[test]
 fn attention_after_a_cache_has_all_three_gradients() {
-    let heads = Heads { query: 2, key_value: 1, dim: 3 };
-    let inputs = [variable(1, (2, 6)), variable(2, (5, 3)), variable(3, (5, 3))];
-    assert_backward(&inputs, |x| attention(&x[0], &x[1], &x[2], heads));
+    for options in all_options(2, 1) {
+        let inputs = [variable(1, (2, 6)), variable(2, (5, 3)), variable(3, (5, 3))];
+        assert_backward(&inputs, |x| attention(&x[0], &x[1], &x[2], options));
+    }
 }
 
 #[test]
 fn attention_does_not_look_ahead() {
-    let heads = Heads { query: 2, key_value: 1, dim: 3 };
     let (q, k, v) = (variable(1, (6, 6)), variable(2, (6, 3)), variable(3, (6, 3)));
-    let whole = values(&attention(&q, &k, &v, heads).unwrap());
+    let whole = values(&attention(&q, &k, &v, options(2, 1)).unwrap());
     let cut = |t: &Tensor| t.narrow(0, 0, 4).unwrap().contiguous().unwrap();
-    let part = values(&attention(&cut(&q), &cut(&k), &cut(&v), heads).unwrap());
+    let part = values(&attention(&cut(&q), &cut(&k), &cut(&v), options(2, 1)).unwrap());
     for (w, p) in whole.iter().zip(&part) {
         assert!((w - p).abs() < 1e-6);
     }
+}
+
+#[test]
+fn a_window_hides_the_keys_before_it() {
+    let (q, k, v) = (variable(1, (6, 6)), variable(2, (6, 3)), variable(3, (6, 3)));
+    let windowed = AttentionOptions { window: Some(2), ..options(2, 1) };
+    let whole = values(&attention(&q, &k, &v, windowed).unwrap());
+    // The last query over its two keys alone.
+    let last = |t: &Tensor, rows: usize| t.narrow(0, 6 - rows, rows).unwrap().contiguous().unwrap();
+    let alone = values(&attention(&last(&q, 1), &last(&k, 2), &last(&v, 2), options(2, 1)).unwrap());
+    assert!(whole[30..].iter().zip(&alone).all(|(w, a)| (w - a).abs() < 1e-6));
+    // A window of one gives each query the value at its own place.
+    let own = values(&attention(&q, &k, &v, AttentionOptions { window: Some(1), ..windowed }).unwrap());
+    for (row, v) in own.chunks(6).zip(values(&v).chunks(3)) {
+        assert_eq!(row, [v, v].concat());
+    }
+    let wide = AttentionOptions { window: Some(6), ..windowed };
+    let plain = values(&attention(&q, &k, &v, options(2, 1)).unwrap());
+    assert_eq!(values(&attention(&q, &k, &v, wide).unwrap()), plain);
 }
 
 #[test]

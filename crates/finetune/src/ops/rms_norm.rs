@@ -4,7 +4,8 @@ use candle_core::{Result, Tensor};
 
 use super::{read, unary};
 
-/// `y = g ∘ x / √(mean(x²) + ε)` for each row of `x [t, d]`, `g [d]` (Zhang & Sennrich 2019, eq. 4).
+/// `y = g ∘ x / √(mean(x²) + ε)` for each row of `x [t, d]`, `g [d]` (Zhang & Sennrich 2019, eq. 4). In a wider `x`,
+/// each stretch of d values is a row.
 pub(crate) fn rms_norm(x: &Tensor, gain: &Tensor, epsilon: f64) -> Result<Tensor> {
     let epsilon = epsilon as f32;
     let y = read(x, |x| read(gain, |g| forward(x, g, epsilon)))??;

@@ -1,6 +1,7 @@
 //! A run's state as one safetensors file.
 //!
-//! Tensors `parameters`, `first_moment` and `second_moment`, flat in layout order; one metadata entry holds the step and
+//! Tensors `parameters` and what the optimiser remembers (`first_moment` and `second_moment`, or `momentum_buffer`, or
+//! nothing), flat in layout order; one metadata entry holds the step and
 //! the run's identity as JSON (one entry, because the order of several is not fixed, and equal states shall have equal
 //! bytes). Random streams derive from the seed and the step's number, so the step is all the random state there is.
 
@@ -12,8 +13,9 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::adamw::AdamW;
-use super::{TrainError, TrainingConfig};
+use super::optimizer::State;
+use super::{Optimizer, TrainError, TrainingConfig};
+use crate::adapter::Adapter;
 use crate::model::weights::{encode, finite_f32};
 use crate::records::Records;
 
@@ -28,6 +30,9 @@ const SEED_CHECK_STEP: u64 = u64::MAX;
 pub(crate) struct Identity {
     model_sha256: String,
     data_sha256: String,
+    /// The adapter whose values the run began with; none if they were drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    start_sha256: Option<String>,
     /// The settings as JSON text, without `threads`.
     config: String,
     /// Tells whether the seed is the same, and nothing else about it: a hash of one of its streams.
@@ -52,19 +57,27 @@ impl Identity {
         Self {
             model_sha256,
             data_sha256: records.sha256().to_owned(),
+            start_sha256: None,
             config: config_json(config),
             seed_check: seed_check(seed),
         }
     }
 
+    /// The same run, begun with the values of `adapter`.
+    #[must_use]
+    pub(crate) fn starting_from(self, adapter: Option<&Adapter>) -> Self {
+        Self { start_sha256: adapter.map(adapter_sha256), ..self }
+    }
+
     fn difference(&self, other: &Self) -> Option<&'static str> {
         let parts = [
-            ("model", &self.model_sha256, &other.model_sha256),
-            ("data file", &self.data_sha256, &other.data_sha256),
-            ("configuration", &self.config, &other.config),
-            ("secret seed", &self.seed_check, &other.seed_check),
+            ("model", self.model_sha256 == other.model_sha256),
+            ("data file", self.data_sha256 == other.data_sha256),
+            ("adapter to start from", self.start_sha256 == other.start_sha256),
+            ("configuration", self.config == other.config),
+            ("secret seed", self.seed_check == other.seed_check),
         ];
-        parts.into_iter().find(|(_, a, b)| a != b).map(|(name, _, _)| name)
+        parts.into_iter().find(|(_, equal)| !equal).map(|(name, _)| name)
     }
 }
 
@@ -74,6 +87,15 @@ fn config_json(config: &TrainingConfig) -> String {
     serde_json::to_string(&config).expect("the configuration is plain data")
 }
 
+/// SHA-256 in hex over an adapter's rank, scaling and values. Where they lie is checked against the run's own layout.
+fn adapter_sha256(adapter: &Adapter) -> String {
+    let mut hash = Sha256::new();
+    hash.update((adapter.config().rank as u64).to_le_bytes());
+    hash.update(adapter.config().scaling().to_le_bytes());
+    adapter.parameters().iter().for_each(|value| hash.update(value.to_le_bytes()));
+    crate::hex(&hash.finalize())
+}
+
 fn seed_check(seed: &SecretSeed) -> String {
     let mut bytes = [0; 32];
     seed.stream(Purpose::AdapterInit, SEED_CHECK_STEP).fill_bytes(&mut bytes);
@@ -81,15 +103,13 @@ fn seed_check(seed: &SecretSeed) -> String {
 }
 
 /// The checkpoint's bytes; equal states give equal bytes.
-pub(crate) fn write(state: &AdamW, identity: &Identity) -> Vec<u8> {
+pub(crate) fn write(state: &State, identity: &Identity) -> Vec<u8> {
     let metadata = Metadata { version: VERSION, step: state.steps, identity: identity.clone() };
     // Serialising plain structs with string keys into memory has no way to fail.
     let metadata = serde_json::to_string(&metadata).expect("the metadata is plain data");
-    let parts = [
-        ("parameters", encode(&state.parameters, Dtype::F32)),
-        ("first_moment", encode(&state.first_moment, Dtype::F32)),
-        ("second_moment", encode(&state.second_moment, Dtype::F32)),
-    ];
+    let vectors = [("parameters", state.parameters.as_slice())].into_iter().chain(state.memory.parts());
+    let parts: Vec<(&str, Vec<u8>)> =
+        vectors.map(|(name, values)| (name, encode(values, Dtype::F32))).collect();
     let shape = vec![state.parameters.len()];
     let views = parts.iter().map(|(name, bytes)| {
         // The bytes were encoded from as many f32 values as the shape says.
@@ -97,12 +117,17 @@ pub(crate) fn write(state: &AdamW, identity: &Identity) -> Vec<u8> {
         (*name, view)
     });
     let header = HashMap::from([(METADATA_KEY.to_owned(), metadata)]);
-    // Only a header above 100 MB fails, and this one has three tensors.
+    // Only a header above 100 MB fails, and this one has a few tensors.
     safetensors::serialize(views, Some(header)).expect("the header is small")
 }
 
 /// Reads a checkpoint of the run `identity` with `length` trained values.
-pub(crate) fn read(bytes: &[u8], identity: &Identity, length: usize) -> Result<AdamW, TrainError> {
+pub(crate) fn read(
+    bytes: &[u8],
+    identity: &Identity,
+    optimizer: Optimizer,
+    length: usize,
+) -> Result<State, TrainError> {
     let corrupt = |reason: String| TrainError::CorruptCheckpoint(reason);
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| corrupt(e.to_string()))?;
     let text = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY));
@@ -115,18 +140,12 @@ pub(crate) fn read(bytes: &[u8], identity: &Identity, length: usize) -> Result<A
         return Err(TrainError::CheckpointMismatch(difference));
     }
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| corrupt(e.to_string()))?;
-    let values = |name: &str| {
+    State::read(optimizer, metadata.step, |name| {
         let view = tensors.tensor(name).map_err(|e| corrupt(e.to_string()))?;
         if view.shape() != [length] {
             return Err(corrupt(format!("{name} has shape {:?} instead of [{length}]", view.shape())));
         }
         finite_f32(name, &view).map_err(|e| corrupt(e.to_string()))
-    };
-    Ok(AdamW {
-        parameters: values("parameters")?,
-        first_moment: values("first_moment")?,
-        second_moment: values("second_moment")?,
-        steps: metadata.step,
     })
 }
 

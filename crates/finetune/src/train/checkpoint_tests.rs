@@ -11,13 +11,21 @@ fn identity() -> Identity {
     Identity::new(TinyModel::new().load().sha256(), &random_records(5, 16), &config(), &seed(1))
 }
 
-fn state() -> AdamW {
-    AdamW {
-        parameters: random(1, 40, 1.0),
-        first_moment: random(2, 40, 1.0),
-        second_moment: random(3, 40, 1.0),
-        steps: 7,
-    }
+fn state_of(optimizer: Optimizer) -> State {
+    let mut seed = 0;
+    let vector = |_| {
+        seed += 1;
+        Ok::<_, TrainError>(random(seed, 40, 1.0))
+    };
+    State::read(optimizer, 7, vector).unwrap()
+}
+
+fn state() -> State {
+    state_of(Optimizer::AdamW)
+}
+
+fn read(bytes: &[u8], identity: &Identity, length: usize) -> Result<State, TrainError> {
+    super::read(bytes, identity, Optimizer::AdamW, length)
 }
 
 fn mismatch(other: &Identity) -> &'static str {
@@ -32,6 +40,36 @@ fn a_checkpoint_is_read_back_bit_for_bit() {
     let bytes = write(&state(), &identity());
     assert_eq!(read(&bytes, &identity(), 40).unwrap(), state());
     assert_eq!(write(&read(&bytes, &identity(), 40).unwrap(), &identity()), bytes);
+}
+
+#[test]
+fn a_checkpoint_holds_what_its_optimiser_needs() {
+    for (optimizer, tensors) in [
+        (Optimizer::AdamW, vec!["first_moment", "parameters", "second_moment"]),
+        (Optimizer::Sgd { momentum: 0.9 }, vec!["momentum_buffer", "parameters"]),
+        (Optimizer::Sgd { momentum: 0.0 }, vec!["parameters"]),
+    ] {
+        let bytes = write(&state_of(optimizer), &identity());
+        let mut names: Vec<String> =
+            SafeTensors::deserialize(&bytes).unwrap().names().into_iter().map(ToString::to_string).collect();
+        names.sort();
+        assert_eq!(names, tensors);
+        assert_eq!(super::read(&bytes, &identity(), optimizer, 40).unwrap(), state_of(optimizer));
+    }
+    let bytes = write(&state_of(Optimizer::Sgd { momentum: 0.9 }), &identity());
+    assert!(matches!(read(&bytes, &identity(), 40), Err(TrainError::CorruptCheckpoint(_))));
+}
+
+/// What a checkpoint of the first version said of its run must read like today's, or no job of then could go on.
+#[test]
+fn settings_with_their_defaults_have_the_text_of_the_first_version() {
+    let text = config_json(&config());
+    for later in ["optimizer", "clipping", "precision", "use_rslora"] {
+        assert!(!text.contains(later), "{text}");
+    }
+    let changed = TrainingConfig { clipping: dp::Clipping::Auto, ..config() };
+    assert!(config_json(&changed).contains("\"clipping\":\"auto\""));
+    assert!(!serde_json::to_string(&identity()).unwrap().contains("start_sha256"));
 }
 
 #[test]
@@ -80,7 +118,7 @@ fn damaged_checkpoints_are_refused() {
     }
     corrupt(&bytes, 41);
     let mut not_finite = state();
-    not_finite.second_moment[3] = f32::NAN;
+    not_finite.parameters[3] = f32::NAN;
     corrupt(&write(&not_finite, &identity()), 40);
     let model = TinyModel::new().files().weights.remove(0).1;
     corrupt(&model, 40);

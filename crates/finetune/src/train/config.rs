@@ -1,9 +1,9 @@
 //! The settings of a training run.
 
-use dp::DpSgdPlan;
+use dp::{Clipping, DpSgdPlan};
 use serde::{Deserialize, Serialize};
 
-use super::TrainError;
+use super::{Optimizer, TrainError};
 use crate::channel::{Context, Correction, CorrectionError, MAX_PASSES};
 use crate::lora::LoraConfig;
 
@@ -13,6 +13,9 @@ pub const DEFAULT_MAX_LENGTH: usize = 128;
 pub const DEFAULT_MAX_CHUNKS: usize = 4;
 
 /// All settings of a training run.
+///
+/// Settings that came later are left out of the JSON where they have their default: the text is part of a checkpoint's identity, and
+/// a run that was begun before they existed must go on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingConfig {
@@ -20,8 +23,17 @@ pub struct TrainingConfig {
     pub lora: LoraConfig,
     /// Step size and its course.
     pub learning_rate: LearningRate,
-    /// Decoupled weight decay of AdamW.
+    /// Decoupled weight decay.
     pub weight_decay: f64,
+    /// What turns a step's gradient into an update.
+    #[serde(default, skip_serializing_if = "Optimizer::is_default")]
+    pub optimizer: Optimizer,
+    /// How each record's gradient is brought within the plan's norm; without effect without privacy, where nothing is clipped.
+    #[serde(default, skip_serializing_if = "Clipping::is_default")]
+    pub clipping: Clipping,
+    /// The arithmetic of the frozen model's matrix products.
+    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
     /// Tokens of one sequence.
     pub max_length: usize,
     /// Sequences kept of one record.
@@ -42,6 +54,9 @@ impl TrainingConfig {
             lora: LoraConfig::default(),
             learning_rate: LearningRate { peak: 1e-3, warmup_steps: 0, schedule: Schedule::Linear },
             weight_decay: 0.0,
+            optimizer: Optimizer::default(),
+            clipping: Clipping::default(),
+            precision: Precision::default(),
             max_length: DEFAULT_MAX_LENGTH,
             max_chunks_per_record: DEFAULT_MAX_CHUNKS,
             threads: 1,
@@ -59,6 +74,11 @@ impl TrainingConfig {
         if !(0.0..1.0).contains(&decay) {
             return range("weight_decay", decay.to_string(), "from 0 to below 1");
         }
+        if let Optimizer::Sgd { momentum } = self.optimizer
+            && !(0.0..1.0).contains(&momentum)
+        {
+            return range("momentum", momentum.to_string(), "from 0 to below 1");
+        }
         if self.max_length < 2 || self.max_length > positions {
             let allowed = "from 2 to the model's max_position_embeddings";
             return range("max_length", self.max_length.to_string(), allowed);
@@ -75,6 +95,23 @@ impl TrainingConfig {
             return Err(CorrectionError::Passes { passes }.into());
         }
         self.privacy.check()
+    }
+}
+
+/// The arithmetic of the frozen model's matrix products. What is trained, its gradient and the noise are f32 and finer in either.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floating point.
+    #[default]
+    F32,
+    /// bfloat16 products, added up in f32.
+    Bf16,
+}
+
+impl Precision {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -35,11 +35,13 @@ fn settings_out_of_range_are_named() {
     let base = TrainingConfig::new(Privacy::NonPrivate { batch_size: 2, steps: 2 });
     assert!(base.check(512).is_ok());
     type Change = fn(&mut TrainingConfig);
-    let broken: [(&str, Change); 10] = [
+    let broken: [(&str, Change); 12] = [
         ("learning_rate", |c| c.learning_rate.peak = 0.0),
         ("learning_rate", |c| c.learning_rate.peak = f64::NAN),
         ("weight_decay", |c| c.weight_decay = -0.1),
         ("weight_decay", |c| c.weight_decay = 1.0),
+        ("momentum", |c| c.optimizer = Optimizer::Sgd { momentum: 1.0 }),
+        ("momentum", |c| c.optimizer = Optimizer::Sgd { momentum: f64::NAN }),
         ("max_length", |c| c.max_length = 1),
         ("max_length", |c| c.max_length = 513),
         ("max_chunks_per_record", |c| c.max_chunks_per_record = 0),
@@ -62,4 +64,17 @@ fn the_configuration_survives_json_and_refuses_unknown_keys() {
     assert_eq!(serde_json::from_value::<TrainingConfig>(json.clone()).unwrap(), config);
     json["momentum"] = 0.9.into();
     assert!(serde_json::from_value::<TrainingConfig>(json).is_err());
+}
+
+#[test]
+fn later_settings_survive_json_and_are_named_as_on_the_command_line() {
+    let mut config = TrainingConfig::new(Privacy::NonPrivate { batch_size: 2, steps: 2 });
+    config.optimizer = Optimizer::Sgd { momentum: 0.5 };
+    config.clipping = dp::Clipping::PerLayer;
+    config.precision = Precision::Bf16;
+    let json = serde_json::to_value(&config).unwrap();
+    assert_eq!(json["optimizer"]["sgd"]["momentum"], 0.5);
+    assert_eq!((&json["clipping"], &json["precision"]), (&"per-layer".into(), &"bf16".into()));
+    assert_eq!(serde_json::from_value::<TrainingConfig>(json).unwrap(), config);
+    assert_eq!(serde_json::to_value(Optimizer::AdamW).unwrap(), "adamw");
 }

@@ -63,6 +63,21 @@ pub enum TrainError {
     /// Nothing to train on.
     #[error("the data holds no records")]
     NoRecords,
+    /// The adapter to start from has another shape than the run's.
+    #[error(
+        "the adapter to start from has {setting} {adapter}, but this run has {run}: give the run the adapter's own {setting}"
+    )]
+    OtherAdapter {
+        /// What differs.
+        setting: &'static str,
+        /// The adapter's.
+        adapter: String,
+        /// The run's.
+        run: String,
+    },
+    /// The adapter to start from was made for a model of another shape.
+    #[error("the adapter to start from was made for another model: its matrices do not fit this one's")]
+    AdapterOfOtherModel,
     /// All steps of the plan are done; a further one would not be accounted for.
     #[error("all {0} steps of this run are done")]
     Finished(u64),

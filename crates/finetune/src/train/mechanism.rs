@@ -8,10 +8,11 @@
 // Public for the audit alone: without its feature nothing outside of the crate can name these.
 #![cfg_attr(not(feature = "audit"), allow(unreachable_pub))]
 
-use dp::{DpSgdPlan, Purpose, Released, SecretSeed, StepSum};
+use dp::{Clipper, Clipping, DpSgdPlan, Purpose, Released, SecretSeed, StepSum};
 use rand::Rng;
 
-use super::Privacy;
+use super::{Privacy, TrainingConfig};
+use crate::lora::LoraLayout;
 use crate::ops::matrix::add_scaled;
 
 /// How a step's batch is drawn and how its gradients become the vector that leaves the step.
@@ -34,11 +35,26 @@ pub trait Accumulate: Send {
 }
 
 /// The mechanism that a configuration asks for.
-pub(crate) fn of(privacy: &Privacy, records: usize, seed: SecretSeed) -> Box<dyn StepMechanism> {
-    match privacy {
-        Privacy::DpSgd(plan) => Box::new(PoissonGaussian { plan: plan.clone(), seed }),
+pub(crate) fn of(
+    config: &TrainingConfig,
+    layout: &LoraLayout,
+    records: usize,
+    seed: SecretSeed,
+) -> Box<dyn StepMechanism> {
+    match &config.privacy {
+        Privacy::DpSgd(plan) => {
+            let clipper = Clipper::new(config.clipping, block_lengths(layout));
+            Box::new(PoissonGaussian { plan: plan.clone(), clipper, seed })
+        }
         &Privacy::NonPrivate { batch_size, .. } => Box::new(ShuffledMean { records, batch_size, seed }),
     }
+}
+
+/// How many values of the flat vector belong to each transformer block, in order.
+fn block_lengths(layout: &LoraLayout) -> Vec<usize> {
+    let blocks = layout.entries().chunk_by(|a, b| a.layer == b.layer);
+    let starts: Vec<usize> = blocks.map(|block| block[0].a_offset).chain([layout.parameters()]).collect();
+    starts.windows(2).map(|pair| pair[1] - pair[0]).collect()
 }
 
 /// The mechanism of DP-SGD (Abadi et al. 2016, algorithm 1, with Poisson batches), which [`DpSgdPlan`] accounts for.
@@ -46,6 +62,8 @@ pub(crate) fn of(privacy: &Privacy, records: usize, seed: SecretSeed) -> Box<dyn
 pub struct PoissonGaussian {
     /// Sampling rate, clipping norm, noise and divisor.
     pub plan: DpSgdPlan,
+    /// What is done to a gradient before the plan's sum clips it, under any rule to the same norm.
+    pub clipper: Clipper,
     /// Where the batches and the noise come from.
     pub seed: SecretSeed,
 }
@@ -56,23 +74,33 @@ impl StepMechanism for PoissonGaussian {
     }
 
     fn accumulator(&self, dimension: usize) -> Box<dyn Accumulate + '_> {
-        Box::new(GaussianSum { seed: &self.seed, sum: self.plan.step(dimension) })
+        let sum = self.plan.step(dimension);
+        Box::new(GaussianSum { mechanism: self, sum, limited: Vec::new() })
     }
 }
 
 /// The plan's own sums, with the seed of their noise.
 struct GaussianSum<'a> {
-    seed: &'a SecretSeed,
+    mechanism: &'a PoissonGaussian,
     sum: StepSum<'a>,
+    /// The gradient that is being added; kept for the next one's room.
+    limited: Vec<f32>,
 }
 
 impl Accumulate for GaussianSum<'_> {
     fn add(&mut self, gradient: &[f32], loss: f64) {
-        self.sum.add(gradient, loss);
+        let PoissonGaussian { plan, clipper, .. } = self.mechanism;
+        if clipper.rule() == Clipping::Flat {
+            return self.sum.add(gradient, loss);
+        }
+        self.limited.clear();
+        self.limited.extend_from_slice(gradient);
+        clipper.limit(&mut self.limited, plan.max_grad_norm());
+        self.sum.add(&self.limited, loss);
     }
 
     fn release(self: Box<Self>, step: u64) -> Released {
-        self.sum.release(self.seed, step)
+        self.sum.release(&self.mechanism.seed, step)
     }
 }
 

@@ -11,13 +11,15 @@ use std::sync::Arc;
 
 use dp::{Purpose, SecretSeed};
 
-use super::adamw::AdamW;
 use super::checkpoint::{self, Identity};
+use super::fit::{check, start_values};
 use super::mechanism::{self, Accumulate, StepMechanism};
+use super::optimizer::State;
 use super::{Privacy, TrainError, TrainingConfig};
 use crate::adapter::Adapter;
-use crate::channel::{Correction, CorrectionError};
-use crate::gradient::{CandleEngine, GradientEngine};
+use crate::channel::Correction;
+use crate::engine::{Format, PackedEngine, Use};
+use crate::gradient::GradientEngine;
 use crate::lora::LoraLayout;
 use crate::model::BaseModel;
 use crate::parallel::for_each_in_order;
@@ -30,7 +32,7 @@ pub struct Trainer {
     mechanism: Box<dyn StepMechanism>,
     layout: LoraLayout,
     engine: Box<dyn GradientEngine>,
-    state: AdamW,
+    state: State,
     identity: Identity,
     /// Mean loss of the last batch; never set in private mode.
     last_loss: Option<f64>,
@@ -49,10 +51,40 @@ impl Trainer {
         config: TrainingConfig,
         seed: SecretSeed,
     ) -> Result<Self, TrainError> {
+        Self::start(model, records, config, seed, None)
+    }
+
+    /// Starts a run whose first values are those of `adapter`. What the optimiser remembers starts anew.
+    ///
+    /// The plan accounts for this run alone: whatever was spent on the adapter adds to it, for records that were in both.
+    ///
+    /// # Errors
+    /// As of [`new`](Self::new); [`TrainError::OtherAdapter`] if its rank, alpha or target modules are not the configuration's.
+    pub fn from_adapter(
+        model: Arc<BaseModel>,
+        records: Records,
+        config: TrainingConfig,
+        seed: SecretSeed,
+        adapter: &Adapter,
+    ) -> Result<Self, TrainError> {
+        Self::start(model, records, config, seed, Some(adapter))
+    }
+
+    fn start(
+        model: Arc<BaseModel>,
+        records: Records,
+        config: TrainingConfig,
+        seed: SecretSeed,
+        adapter: Option<&Adapter>,
+    ) -> Result<Self, TrainError> {
         let layout = check(&model, &records, &config)?;
-        let identity = Identity::new(model.sha256(), &records, &config, &seed);
-        let parameters = layout.initialise(&mut seed.stream(Purpose::AdapterInit, 0));
-        Self::on_candle(model, records, config, seed, layout, AdamW::new(parameters), identity)
+        let identity = Identity::new(model.sha256(), &records, &config, &seed).starting_from(adapter);
+        let parameters = match adapter {
+            Some(adapter) => start_values(adapter, &config, &layout)?,
+            None => layout.initialise(&mut seed.stream(Purpose::AdapterInit, 0)),
+        };
+        let state = State::new(config.optimizer, parameters);
+        Self::on_engine(model, records, config, seed, layout, state, identity)
     }
 
     /// Continues the run of `checkpoint`, bit for bit as if it had never stopped (on the same kind of processor: the
@@ -67,31 +99,58 @@ impl Trainer {
         seed: SecretSeed,
         checkpoint: &[u8],
     ) -> Result<Self, TrainError> {
+        Self::go_on(model, records, config, seed, None, checkpoint)
+    }
+
+    /// [`resume`](Self::resume) of a run that began [with an adapter's values](Self::from_adapter), which must be given again.
+    ///
+    /// # Errors
+    /// As of [`resume`](Self::resume), also if the adapter is another one.
+    pub fn resume_from_adapter(
+        model: Arc<BaseModel>,
+        records: Records,
+        config: TrainingConfig,
+        seed: SecretSeed,
+        adapter: &Adapter,
+        checkpoint: &[u8],
+    ) -> Result<Self, TrainError> {
+        Self::go_on(model, records, config, seed, Some(adapter), checkpoint)
+    }
+
+    fn go_on(
+        model: Arc<BaseModel>,
+        records: Records,
+        config: TrainingConfig,
+        seed: SecretSeed,
+        adapter: Option<&Adapter>,
+        checkpoint: &[u8],
+    ) -> Result<Self, TrainError> {
         let layout = check(&model, &records, &config)?;
-        let identity = Identity::new(model.sha256(), &records, &config, &seed);
-        let state = checkpoint::read(checkpoint, &identity, layout.parameters())?;
+        let identity = Identity::new(model.sha256(), &records, &config, &seed).starting_from(adapter);
+        let state = checkpoint::read(checkpoint, &identity, config.optimizer, layout.parameters())?;
         if state.steps > config.privacy.steps() {
             return Err(TrainError::CorruptCheckpoint("it is beyond the last step".into()));
         }
-        Self::on_candle(model, records, config, seed, layout, state, identity)
+        Self::on_engine(model, records, config, seed, layout, state, identity)
     }
 
-    fn on_candle(
+    fn on_engine(
         model: Arc<BaseModel>,
         records: Records,
         config: TrainingConfig,
         seed: SecretSeed,
         layout: LoraLayout,
-        state: AdamW,
+        state: State,
         identity: Identity,
     ) -> Result<Self, TrainError> {
+        let packed = model.packed(Format::of(config.precision), Use::Training, config.threads)?;
         let scaling = config.lora.scaling();
-        let mut engine = CandleEngine::new(model, layout.clone(), scaling, config.max_length)?;
+        let mut engine = PackedEngine::new(packed, layout.clone(), scaling, config.max_length);
         if let (Some(channel), Correction::Forward { context }) = (records.channel(), config.correction) {
             engine = engine.with_channel(channel.clone(), context)?;
         }
         let engine = Box::new(engine);
-        let mechanism = mechanism::of(&config.privacy, records.len(), seed);
+        let mechanism = mechanism::of(&config, &layout, records.len(), seed);
         Self::assemble(engine, mechanism, records, config, layout, state, identity)
     }
 
@@ -101,7 +160,7 @@ impl Trainer {
         records: Records,
         config: TrainingConfig,
         layout: LoraLayout,
-        state: AdamW,
+        state: State,
         identity: Identity,
     ) -> Result<Self, TrainError> {
         engine.set_parameters(&state.parameters)?;
@@ -125,15 +184,13 @@ impl Trainer {
         mechanism: Box<dyn StepMechanism>,
     ) -> Result<Self, TrainError> {
         config.check(usize::MAX)?;
-        check_plan(&records, &config)?;
+        super::fit::check_plan(&records, &config)?;
         if dimension < 2 {
             let value = dimension.to_string();
             return Err(TrainError::Setting { setting: "dimension", value, allowed: "at least 2" });
         }
-        // One pair of rank 1 has input + output values: the smallest layout of a given length.
-        let place = (0, crate::TargetModule::QProj, (dimension - 1, 1));
-        let layout = LoraLayout::from_places(1, [place]);
-        let state = AdamW::new(vec![0.0; dimension]);
+        let layout = LoraLayout::without_model(dimension);
+        let state = State::new(config.optimizer, vec![0.0; dimension]);
         let identity = Identity::new("no model".to_owned(), &records, &config, seed);
         Self::assemble(engine, mechanism, records, config, layout, state, identity)
     }
@@ -167,7 +224,7 @@ impl Trainer {
 
         let mut next = self.state.clone();
         let learning_rate = self.config.learning_rate.at(step, total);
-        next.update(&gradient, learning_rate, self.config.weight_decay);
+        next.update(self.config.optimizer, &gradient, learning_rate, self.config.weight_decay);
         if !next.parameters.iter().all(|value| value.is_finite()) {
             return Err(TrainError::Diverged { step });
         }
@@ -226,7 +283,7 @@ impl Trainer {
         self.released_loss
     }
 
-    /// The run's state as safetensors: LoRA values, AdamW moments, step and hashes. The seed is not in it.
+    /// The run's state as safetensors: LoRA values, what the optimiser remembers, step and hashes. The seed is not in it.
     ///
     /// A checkpoint is private to the run: only the adapter is meant to be released.
     pub fn checkpoint(&self) -> Vec<u8> {
@@ -237,40 +294,6 @@ impl Trainer {
     pub fn adapter(&self) -> Adapter {
         Adapter::new(self.config.lora.clone(), self.layout.clone(), self.state.parameters.clone())
     }
-}
-
-fn check(model: &BaseModel, records: &Records, config: &TrainingConfig) -> Result<LoraLayout, TrainError> {
-    config.check(model.config().max_position_embeddings)?;
-    config.lora.check(model.config())?;
-    check_plan(records, config)?;
-    let (vocab_size, max_length) = (model.config().vocab_size, config.max_length);
-    if let Some(channel) = records.channel().filter(|channel| channel.vocab_size() != vocab_size) {
-        let max_id = channel.vocab_size() as u32 - 1;
-        return Err(CorrectionError::Vocabulary { max_id, vocab_size }.into());
-    }
-    match (records.largest_token(), records.longest_chunk()) {
-        (Some(token), _) if token as usize >= vocab_size => {
-            Err(TrainError::TokenOutOfRange { token, vocab_size })
-        }
-        (_, found) if found > max_length => Err(TrainError::ChunkTooLong { found, max_length }),
-        _ => Ok(LoraLayout::new(model.config(), &config.lora)),
-    }
-}
-
-/// The data is what the plan was made for.
-fn check_plan(records: &Records, config: &TrainingConfig) -> Result<(), TrainError> {
-    if records.is_empty() {
-        return Err(TrainError::NoRecords);
-    }
-    if let Privacy::DpSgd(plan) = &config.privacy {
-        if plan.records() != records.len() {
-            return Err(TrainError::PlanForOtherData { planned: plan.records(), found: records.len() });
-        }
-        if plan.unit() != records.unit() {
-            return Err(TrainError::PlanForOtherUnit { planned: plan.unit(), found: records.unit() });
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 use super::*;
-use crate::channel::Context;
+use crate::channel::{Context, CorrectionError};
 use crate::fixtures::{TinyModel, options, random_records, seed};
-use crate::lora::{LoraConfig, TargetModule};
+use crate::lora::{ALL_LINEAR, LoraConfig};
 use crate::model::ModelError;
 use crate::ops::matrix::{add_scaled, squared_norm};
 use crate::records::Record;
-use crate::train::{LearningRate, Schedule};
-use dp::{Delta, DpSgdPlan, PlanParameters, PrivacyUnit};
+use crate::train::optimizer::Memory;
+use crate::train::{LearningRate, Optimizer, Schedule};
+use dp::{Clipping, Delta, DpSgdPlan, PlanParameters, PrivacyUnit};
 
 const RECORDS: usize = 12;
 
@@ -30,15 +31,15 @@ fn config(privacy: Privacy, threads: usize) -> TrainingConfig {
         lora: LoraConfig {
             rank: 2,
             alpha: 5.0,
-            target_modules: vec![TargetModule::QProj, TargetModule::VProj],
+            target_modules: vec!["q_proj".into(), "v_proj".into()],
+            use_rslora: false,
         },
         learning_rate: LearningRate { peak: 1e-2, warmup_steps: 2, schedule: Schedule::Cosine },
         weight_decay: 0.01,
         max_length: 10,
         max_chunks_per_record: 4,
         threads,
-        correction: Correction::default(),
-        privacy,
+        ..TrainingConfig::new(privacy)
     }
 }
 
@@ -54,6 +55,14 @@ fn resume(config: TrainingConfig, checkpoint: &[u8]) -> Result<Trainer, TrainErr
     Trainer::resume(TinyModel::new().load(), random_records(RECORDS, 10), config, seed(3), checkpoint)
 }
 
+/// AdamW's mean of the gradient.
+fn first_moment(trainer: &Trainer) -> Vec<f32> {
+    match &trainer.state.memory {
+        Memory::Moments { first, .. } => first.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
 fn run(trainer: &mut Trainer, steps: u64) {
     (0..steps).for_each(|_| trainer.step().unwrap());
 }
@@ -66,7 +75,14 @@ fn outcome(trainer: &Trainer) -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
 #[test]
 fn a_resumed_run_is_bit_identical_to_one_that_never_stopped() {
     let non_private = |threads| config(Privacy::NonPrivate { batch_size: 5, steps: 6 }, threads);
-    for settings in [private, non_private] {
+    let sgd = |threads| TrainingConfig { optimizer: Optimizer::Sgd { momentum: 0.9 }, ..private(threads) };
+    let plain = |threads| TrainingConfig {
+        optimizer: Optimizer::Sgd { momentum: 0.0 },
+        clipping: Clipping::Auto,
+        ..private(threads)
+    };
+    let per_layer = |threads| TrainingConfig { clipping: Clipping::PerLayer, ..private(threads) };
+    for settings in [private, non_private, sgd, plain, per_layer] {
         let mut whole = trainer(settings(1));
         run(&mut whole, 6);
         for cut in [0, 1, 3, 6] {
@@ -79,6 +95,92 @@ fn a_resumed_run_is_bit_identical_to_one_that_never_stopped() {
             assert_eq!(outcome(&second), outcome(&whole), "cut after {cut}");
         }
     }
+}
+
+#[test]
+fn optimisers_and_clipping_rules_make_a_difference() {
+    let adapter = |settings: TrainingConfig| {
+        let mut trainer = trainer(settings);
+        run(&mut trainer, 6);
+        trainer.adapter()
+    };
+    let mut found = vec![adapter(private(1))];
+    for momentum in [0.0, 0.9] {
+        found.push(adapter(TrainingConfig { optimizer: Optimizer::Sgd { momentum }, ..private(1) }));
+    }
+    for clipping in [Clipping::Auto, Clipping::PerLayer] {
+        found.push(adapter(TrainingConfig { clipping, ..private(1) }));
+    }
+    for (index, one) in found.iter().enumerate() {
+        assert!(found[..index].iter().all(|other| other != one), "number {index} repeats another");
+    }
+}
+
+fn from_adapter(config: TrainingConfig, adapter: &Adapter) -> Result<Trainer, TrainError> {
+    Trainer::from_adapter(TinyModel::new().load(), random_records(RECORDS, 10), config, seed(3), adapter)
+}
+
+#[test]
+fn a_run_goes_on_from_an_adapter_and_resumes_bit_for_bit() {
+    let mut earlier = trainer(private(1));
+    run(&mut earlier, 6);
+    let adapter = earlier.adapter();
+    let mut whole = from_adapter(private(1), &adapter).unwrap();
+    assert_eq!((whole.adapter().parameters(), whole.completed_steps()), (adapter.parameters(), 0));
+    run(&mut whole, 6);
+    let mut first = from_adapter(private(1), &adapter).unwrap();
+    run(&mut first, 2);
+    let again = |adapter: &Adapter| {
+        let (model, records) = (TinyModel::new().load(), random_records(RECORDS, 10));
+        Trainer::resume_from_adapter(model, records, private(2), seed(3), adapter, &first.checkpoint())
+    };
+    let mut second = again(&adapter).unwrap();
+    run(&mut second, 4);
+    assert_eq!(outcome(&second), outcome(&whole));
+    // The adapter belongs to the run: without it, or with another, the checkpoint is another run's.
+    let mismatch = |result: Result<Trainer, TrainError>| match result {
+        Err(TrainError::CheckpointMismatch(what)) => what,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it was taken"),
+    };
+    assert_eq!(mismatch(resume(private(1), &first.checkpoint())), "adapter to start from");
+    assert_eq!(mismatch(again(&whole.adapter())), "adapter to start from");
+}
+
+#[test]
+fn an_adapter_read_from_its_files_is_gone_on_from_alike() {
+    let mut earlier = trainer(private(1));
+    run(&mut earlier, 3);
+    let read = Adapter::from_files(&earlier.adapter().to_files("base")).unwrap();
+    assert_eq!(
+        from_adapter(private(1), &read).unwrap().checkpoint(),
+        from_adapter(private(1), &earlier.adapter()).unwrap().checkpoint()
+    );
+}
+
+#[test]
+fn an_adapter_of_another_shape_is_refused_by_what_differs() {
+    let adapter = trainer(private(1)).adapter();
+    let refused = |change: fn(&mut LoraConfig)| {
+        let mut settings = private(1);
+        change(&mut settings.lora);
+        match from_adapter(settings, &adapter) {
+            Err(TrainError::OtherAdapter { setting, .. }) => setting,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it was taken"),
+        }
+    };
+    assert_eq!(refused(|lora| lora.rank = 3), "rank");
+    assert_eq!(refused(|lora| lora.alpha = 4.0), "alpha");
+    assert_eq!(refused(|lora| lora.use_rslora = true), "use_rslora");
+    assert_eq!(refused(|lora| lora.target_modules.truncate(1)), "target_modules");
+    let deeper = TinyModel::with(&serde_json::json!({"num_hidden_layers": 3})).load();
+    let error =
+        Trainer::from_adapter(deeper, random_records(RECORDS, 10), private(1), seed(3), &adapter).err();
+    assert!(matches!(error, Some(TrainError::AdapterOfOtherModel)), "{error:?}");
+    let mut swapped = private(1);
+    swapped.lora.target_modules.reverse();
+    assert!(from_adapter(swapped, &adapter).is_ok(), "the order of names means nothing");
 }
 
 #[test]
@@ -171,10 +273,10 @@ fn the_noise_has_the_planned_deviation_and_is_divided_by_the_expected_batch_size
     let count = trainer.state.parameters.len() as f64;
     let (mut square, mut steps) = (0.0, 0.0);
     for _ in 0..40 {
-        let before = trainer.state.first_moment.clone();
+        let before = first_moment(&trainer);
         trainer.step().unwrap();
         // AdamW's m ← 0.9·m + 0.1·g gives the gradient back.
-        let gradient = trainer.state.first_moment.iter().zip(&before).map(|(m, old)| (m - 0.9 * old) / 0.1);
+        let gradient = first_moment(&trainer).into_iter().zip(&before).map(|(m, old)| (m - 0.9 * old) / 0.1);
         square += gradient.map(|g| f64::from(g * g)).sum::<f64>();
         steps += 1.0;
     }
@@ -205,10 +307,10 @@ fn the_realised_batch_size_divides_nothing() {
     let unit = 0.5 / count.sqrt();
     let mut sizes = std::collections::BTreeSet::new();
     for step in 0..20 {
-        let before = trainer.state.first_moment.clone();
+        let before = first_moment(&trainer);
         let size = trainer.mechanism.batch(step).len();
         trainer.step().unwrap();
-        let gradient = trainer.state.first_moment.iter().zip(&before).map(|(m, old)| (m - 0.9 * old) / 0.1);
+        let gradient = first_moment(&trainer).into_iter().zip(&before).map(|(m, old)| (m - 0.9 * old) / 0.1);
         // The noise of the mean over all coordinates is 0.05·0.5/4/√count, an eightieth of the step between sizes.
         let mean = gradient.map(f64::from).sum::<f64>() / count;
         assert!((mean - unit * size as f64 / 4.0).abs() < 0.1 * unit, "step {step}: {mean} for {size}");
@@ -297,7 +399,8 @@ fn divergence_without_privacy_is_an_error() {
 #[test]
 fn training_without_privacy_overfits_a_tiny_corpus() {
     let mut settings = config(Privacy::NonPrivate { batch_size: RECORDS, steps: 60 }, 2);
-    settings.lora = LoraConfig { rank: 8, alpha: 16.0, target_modules: TargetModule::ALL.to_vec() };
+    settings.lora =
+        LoraConfig { rank: 8, alpha: 16.0, target_modules: vec![ALL_LINEAR.into()], use_rslora: false };
     settings.learning_rate = LearningRate { peak: 2e-2, warmup_steps: 0, schedule: Schedule::Constant };
     let mut trainer = trainer(settings);
     trainer.step().unwrap();
@@ -456,12 +559,13 @@ mod audit {
     use crate::PoissonGaussian;
 
     fn engine() -> Box<dyn GradientEngine> {
-        Box::new(Scripted(|record: &Record| Ok(record.chunks()[0].len() as f32)))
+        Box::new(Scripted(|record: &Record| Ok(record.chunks()[0].tokens().len() as f32)))
     }
 
     fn with_engine(records: usize, dimension: usize) -> Result<Trainer, TrainError> {
         let plan = plan(0.8, 4, 6);
-        let mechanism = Box::new(PoissonGaussian { plan: plan.clone(), seed: seed(3) });
+        let mechanism =
+            Box::new(PoissonGaussian { plan: plan.clone(), clipper: dp::Clipper::default(), seed: seed(3) });
         let config = config(Privacy::DpSgd(plan), 1);
         Trainer::with_engine(engine(), dimension, random_records(records, 10), config, &seed(3), mechanism)
     }
@@ -470,10 +574,10 @@ mod audit {
     fn what_is_observed_is_what_the_optimiser_gets() {
         let mut observed = with_engine(RECORDS, 40).unwrap();
         for _ in 0..6 {
-            let before = observed.state.first_moment.clone();
+            let before = first_moment(&observed);
             let mut seen = Vec::new();
             observed.step_observed(&mut |gradient| seen = gradient.to_vec()).unwrap();
-            for ((m, old), g) in observed.state.first_moment.iter().zip(before).zip(seen) {
+            for ((m, old), g) in first_moment(&observed).into_iter().zip(before).zip(seen) {
                 assert!((m - (0.9 * old + 0.1 * g)).abs() < 1e-6);
             }
         }

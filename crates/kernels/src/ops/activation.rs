@@ -1,5 +1,6 @@
 //! Nonlinearities of the feed-forward block, plain or as a gate (Shazeer 2020).
 
+use super::LANES;
 use super::elementary::{normal_density, normal_distribution, sigmoid, tanh};
 use crate::isa::for_each_isa;
 
@@ -67,10 +68,22 @@ fn gate_forward(gate_up: &[f32], width: usize, y: &mut [f32], f: impl Fn(f32) ->
 fn gate_back(gate_up: &mut [f32], width: usize, dy: &[f32], f: impl Fn(f32) -> (f32, f32)) {
     for (row, dy) in gate_up.chunks_exact_mut(2 * width).zip(dy.chunks_exact(width)) {
         let (gate, up) = row.split_at_mut(width);
-        for ((g, u), dy) in gate.iter_mut().zip(up).zip(dy) {
-            let (value, slope) = f(*g);
-            *g = dy * *u * slope;
-            *u = dy * value;
+        let whole = width / LANES * LANES;
+        // A block is read before any of it is written, which tells the compiler that it may work on all of it at once.
+        for first in (0..whole).step_by(LANES) {
+            let (mut d_gate, mut d_up) = ([0.0f32; LANES], [0.0f32; LANES]);
+            let (g, u, dy) = (&gate[first..][..LANES], &up[first..][..LANES], &dy[first..][..LANES]);
+            for i in 0..LANES {
+                let (value, slope) = f(g[i]);
+                d_gate[i] = dy[i] * u[i] * slope;
+                d_up[i] = dy[i] * value;
+            }
+            gate[first..][..LANES].copy_from_slice(&d_gate);
+            up[first..][..LANES].copy_from_slice(&d_up);
+        }
+        for i in whole..width {
+            let (value, slope) = f(gate[i]);
+            (gate[i], up[i]) = (dy[i] * up[i] * slope, dy[i] * value);
         }
     }
 }

@@ -14,7 +14,8 @@ pub(crate) fn exp(x: f32) -> f32 {
         [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
     let x = if x > -87.0 { x } else { -87.0 };
     let x = if x < 88.0 { x } else { 88.0 };
-    let n = x.mul_add(std::f32::consts::LOG2_E, ROUND) - ROUND;
+    let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = rounded - ROUND;
     let r = n.mul_add(-LN_2_HIGH, x);
     let r = n.mul_add(-LN_2_LOW, r);
     let mut p = COEFFICIENTS[0];
@@ -22,7 +23,8 @@ pub(crate) fn exp(x: f32) -> f32 {
         p = p.mul_add(r, *c);
     }
     let p = p.mul_add(r * r, r) + 1.0;
-    f32::from_bits((p.to_bits() as i32).wrapping_add((n as i32) << 23) as u32)
+    // The last bits of 1.5 · 2²³ + n are those of n: no conversion to an integer, which does not vectorise everywhere.
+    f32::from_bits(p.to_bits().wrapping_add(rounded.to_bits() << 23))
 }
 
 /// `1 / (1 + e⁻ˣ)`
@@ -36,7 +38,7 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn tanh(x: f32) -> f32 {
     const COEFFICIENTS: [f32; 5] =
-        [-5.704_988_7e-3, 2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1];
+        [-5.704_988_6e-3, 2.063_909e-2, -5.373_971_5e-2, 1.333_144_2e-1, -3.333_328e-1];
     let square = x * x;
     let mut p = COEFFICIENTS[0];
     for c in &COEFFICIENTS[1..] {

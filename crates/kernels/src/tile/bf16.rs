@@ -44,6 +44,19 @@ unsafe fn pairs<const R: usize>(columns: usize, o: Operands) {
         // One past the last row is never read.
         (a, b) = (a.wrapping_add(o.a_column), b.wrapping_add(o.b_row));
     }
+    if columns == Bf16::COLUMNS {
+        for (i, sums) in sums.iter().enumerate() {
+            for (v, &sum) in sums.iter().enumerate() {
+                // SAFETY: row `i < R` of C has 48 columns.
+                unsafe {
+                    let c = o.c.add(i * o.c_row + v * LANES);
+                    let value = if o.add { _mm512_add_ps(sum, _mm512_loadu_ps(c)) } else { sum };
+                    _mm512_storeu_ps(c, value);
+                }
+            }
+        }
+        return;
+    }
     let masks = [0, 1, 2].map(|v| lanes(columns.saturating_sub(v * LANES)));
     // SAFETY: the contract is passed on.
     unsafe { store(sums, masks, o) }
