@@ -360,7 +360,7 @@ pub(crate) struct FinetuneArgs {
     /// LoRA alpha; default twice the rank.
     #[arg(long)]
     pub(crate) alpha: Option<f64>,
-    /// Layers that get an adapter, by PEFT's names with commas between them, or all-linear; default q_proj,k_proj,v_proj,o_proj.
+    /// Layers that get an adapter, by PEFT's names with commas between them, or all-linear, or attention, which is the default.
     #[arg(long, value_delimiter = ',')]
     pub(crate) target_modules: Option<Vec<String>>,
     /// Scale updates by alpha/√rank in place of alpha/rank (rank-stabilised LoRA).
@@ -405,10 +405,10 @@ pub(crate) struct FinetuneArgs {
     /// Tokens of a sequence.
     #[arg(long, default_value_t = 128)]
     pub(crate) max_length: u32,
-    /// Unit of privacy.
-    #[arg(long, value_enum, default_value_t = UnitName::Line)]
-    pub(crate) unit: UnitName,
-    /// Jinja file that writes chats, in place of the model's own template (with `--unit json-record`).
+    /// Unit of privacy; by default json-record where the data begins with a JSON object, else line.
+    #[arg(long, value_enum)]
+    pub(crate) unit: Option<UnitName>,
+    /// Jinja file that writes chats, in place of the model's own template (of JSON records).
     #[arg(long)]
     pub(crate) chat_template: Option<PathBuf>,
     /// Threads; default all cores.
@@ -439,10 +439,10 @@ pub(crate) struct EvaluateArgs {
     /// Text to measure on.
     #[arg(long)]
     pub(crate) data: PathBuf,
-    /// What a record is.
-    #[arg(long, value_enum, default_value_t = UnitName::Line)]
-    pub(crate) unit: UnitName,
-    /// Jinja file that writes chats, in place of the model's own template (with `--unit json-record`); the answers are measured.
+    /// What a record is; by default json-record where the data begins with a JSON object, else line.
+    #[arg(long, value_enum)]
+    pub(crate) unit: Option<UnitName>,
+    /// Jinja file that writes chats, in place of the model's own template (of JSON records); the answers are measured.
     #[arg(long)]
     pub(crate) chat_template: Option<PathBuf>,
     /// Tokens of a sequence.

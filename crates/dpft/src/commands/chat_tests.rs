@@ -7,6 +7,16 @@ fn model() -> ModelFiles {
 }
 
 #[test]
+fn data_that_begins_with_an_object_is_json_unless_told_otherwise() {
+    let chat = b"\n{\"messages\": []}\nrest";
+    assert_eq!(unit_of(None, chat), UnitName::JsonRecord);
+    assert_eq!(unit_of(Some(UnitName::Paragraph), chat), UnitName::Paragraph);
+    for text in [b"".as_slice(), b"[1, 2]", b"{ not json", b"a line\n{}"] {
+        assert_eq!(unit_of(None, text), UnitName::Line);
+    }
+}
+
+#[test]
 fn a_given_template_is_read_for_json_records_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chat.jinja");

@@ -16,10 +16,10 @@ pub(crate) fn run(args: EvaluateArgs) -> anyhow::Result<()> {
     let folder = ModelFiles::from_dir(&args.model)?;
     let model = BaseModel::load(&folder)?;
     let tokenizer = Tokenizer::from_bytes(&folder.tokenizer_json)?;
-    let options =
-        RecordOptions::for_model(model.config(), args.unit.into(), args.max_length as usize, ALL_CHUNKS);
     let bytes = edge::read(&args.data)?;
-    let chat = chat::format(&folder, args.unit, args.chat_template.as_deref())?;
+    let unit = chat::unit_of(args.unit, &bytes);
+    let options = RecordOptions::for_model(model.config(), unit.into(), args.max_length as usize, ALL_CHUNKS);
+    let chat = chat::format(&folder, unit, args.chat_template.as_deref())?;
     let (records, _) = Records::from_bytes(&bytes, &tokenizer, &options, chat.as_ref())
         .with_context(|| format!("{} cannot be used", args.data.display()))?;
     let adapter = args.adapter.as_deref().map(read_adapter).transpose()?;

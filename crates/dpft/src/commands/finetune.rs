@@ -1,6 +1,8 @@
 //! `finetune`: a LoRA adapter from a file, on this machine, without the service. Settings, plan, trainer and adapter folder are the worker's own.
 
-use crate::args::{ClippingName, CorrectionName, FinetuneArgs, OptimizerChoice, PrecisionName, ScheduleName};
+use crate::args::{
+    ClippingName, CorrectionName, FinetuneArgs, OptimizerChoice, PrecisionName, ScheduleName, UnitName,
+};
 use crate::commands::perturb::model_name;
 use crate::commands::{chat, dry_run, generate};
 use crate::files::{self, sha256};
@@ -63,22 +65,24 @@ pub(crate) fn run(args: &FinetuneArgs) -> anyhow::Result<()> {
 /// Reads and checks everything that a run needs.
 fn prepare(args: &FinetuneArgs) -> anyhow::Result<Run> {
     let start = args.adapter.as_deref().map(generate::read_adapter).transpose()?;
-    let settings = settings(args, start.as_ref())?;
+    let bytes = edge::read(&args.data)?;
+    let unit = chat::unit_of(args.unit, &bytes);
+    let settings = settings(args, unit, start.as_ref())?;
     let folder = ModelFiles::from_dir(&args.model)?;
     let model = Arc::new(BaseModel::load(&folder)?);
-    let data = data(args, &settings, &folder, &model)?;
+    let data = data(args, (&bytes, unit), &settings, &folder, &model)?;
     let config = config(args, &settings, &data.records, &model)?;
     Ok(Run { settings, folder, model, data, config, start })
 }
 
 /// What the flags ask for; the adapter's shape, if there is one, where they say nothing.
-fn settings(args: &FinetuneArgs, start: Option<&Adapter>) -> anyhow::Result<DpLora> {
+fn settings(args: &FinetuneArgs, unit: UnitName, start: Option<&Adapter>) -> anyhow::Result<DpLora> {
     let shape = start.map(Adapter::config);
     let names = |lora: &finetune::LoraConfig| lora.target_modules.clone();
     let request = DpLoraRequest {
         epsilon: Some(args.epsilon),
         delta: args.delta,
-        privacy_unit: Some(args.unit.into()),
+        privacy_unit: Some(unit.into()),
         rank: args.rank.or(shape.map(|lora| lora.rank as u32)),
         alpha: args.alpha.or(shape.map(|lora| lora.alpha)),
         use_rslora: Some(args.rslora || shape.is_some_and(|lora| lora.use_rslora)),
@@ -165,6 +169,7 @@ fn signing_key(path: &Path) -> anyhow::Result<CertificateKey> {
 
 fn data(
     args: &FinetuneArgs,
+    (bytes, unit): (&[u8], UnitName),
     settings: &DpLora,
     folder: &ModelFiles,
     model: &BaseModel,
@@ -173,14 +178,13 @@ fn data(
     let length = max_length(settings, model.config().max_position_embeddings);
     let chunks = settings.max_chunks_per_record as usize;
     let options = RecordOptions::for_model(model.config(), settings.privacy_unit, length, chunks);
-    let bytes = edge::read(&args.data)?;
-    let chat = chat::format(folder, args.unit, args.chat_template.as_deref())?;
-    let (records, manifest) = Records::from_bytes(&bytes, &tokenizer, &options, chat.as_ref())
+    let chat = chat::format(folder, unit, args.chat_template.as_deref())?;
+    let (records, manifest) = Records::from_bytes(bytes, &tokenizer, &options, chat.as_ref())
         .with_context(|| format!("{} cannot be used", args.data.display()))?;
     let table = neighbours(manifest.as_ref(), model, &tokenizer)?;
     let vocab_size = model.config().vocab_size;
     let records = with_channel(records, manifest.as_ref(), &tokenizer, table.as_ref(), vocab_size)?;
-    Ok(Data { records, manifest, sha256: sha256(&bytes) })
+    Ok(Data { records, manifest, sha256: sha256(bytes) })
 }
 
 /// The table that the text was perturbed with: it follows from the model's embeddings, but for its width.
