@@ -12,7 +12,8 @@ use std::time::Instant;
 
 use dp::{Delta, DpSgdPlan, PlanParameters, PrivacyUnit, SecretSeed};
 use finetune::{
-    BaseModel, LoraConfig, ModelFiles, Precision, Privacy, RecordOptions, Records, Trainer, TrainingConfig,
+    BaseModel, LoraConfig, MemoryEstimate, ModelFiles, Precision, Privacy, RecordOptions, Records, Trainer,
+    TrainingConfig,
 };
 use kernels::Isa;
 use safetensors::tensor::{Dtype, TensorView};
@@ -111,6 +112,7 @@ fn main() -> Result<(), Failure> {
         max_length: length + 1,
         ..TrainingConfig::new(Privacy::DpSgd(plan))
     };
+    let estimate = MemoryEstimate::of(model.config(), &config)?;
     let mut trainer = Trainer::new(model, records, config, SecretSeed::from_bytes([0; 32]))?;
     let loaded = start.elapsed().as_secs_f64();
     trainer.step()?; // the first step also touches all memory for the first time
@@ -131,6 +133,7 @@ fn main() -> Result<(), Failure> {
         "mode": "ours", "shape": name, "precision": if bf16 { "bf16" } else { "f32" }, "isa": isa.name(),
         "batch": batch, "length": length, "rank": rank, "threads": threads,
         "samples_per_second": {"median": median, "best": best}, "peak_rss_mb": peak_rss_mb()?,
+        "estimated_mb": estimate.total() as f64 / f64::from(1 << 20),
         "gflops": gflops, "peak_gflops": peak, "share_of_peak": gflops / peak,
         "seconds": {"make_model": made, "load_and_pack": loaded, "until_first_step": first_step},
     });

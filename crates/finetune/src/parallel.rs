@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Results that may wait for an earlier one, for each thread: bounds memory when one record is far slower than others.
-pub(crate) const WINDOW_PER_THREAD: usize = 4;
+pub(crate) const WINDOW_PER_THREAD: usize = 2;
 
 struct State<T, E, C> {
     /// Index of the next result to consume.
