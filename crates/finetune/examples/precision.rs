@@ -15,10 +15,10 @@ use perturb::Tokenizer;
 
 type Failure = Box<dyn std::error::Error>;
 
-const STEPS: u64 = 120;
+const STEPS: u64 = 60;
 const BATCH: usize = 64;
 const LENGTH: usize = 128;
-const SEEDS: [u8; 3] = [1, 2, 3];
+const SEEDS: [u8; 2] = [1, 2];
 
 /// The first losses of a run, one of every ten steps, and its perplexity on held-out records.
 struct Outcome {
@@ -120,5 +120,5 @@ impl Setting {
     }
 }
 
-/// About ε = 8 for the bundled text.
-const NOISE: f64 = 0.58;
+/// About ε = 8 for the bundled text and this many steps.
+const NOISE: f64 = 0.528;

@@ -7,7 +7,7 @@ use finetune::{
     Privacy, Records, Schedule, TrainingConfig,
 };
 use perturb::{ChannelUnit, Manifest, NeighbourTable, Tokenizer};
-use protocol::hyperparameters::{self as asked, ALL_LINEAR, ATTENTION, DpLora};
+use protocol::hyperparameters::{self as asked, ATTENTION, DpLora};
 use std::sync::Arc;
 
 /// A layer that the API knows and the trainer does not.
@@ -115,8 +115,7 @@ fn target_modules(settings: &DpLora) -> Result<Vec<String>, UnknownLayer> {
         // What the trainer takes for a list of none.
         return Ok(Vec::new());
     }
-    let known = |name: &String| name == ALL_LINEAR || is_target_module(name);
-    match settings.target_modules.iter().find(|name| !known(name)) {
+    match settings.target_modules.iter().find(|name| !is_target_module(name)) {
         Some(unknown) => Err(UnknownLayer(unknown.clone())),
         None => Ok(settings.target_modules.clone()),
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::fixtures::request;
 use dp::PrivacyUnit;
-use protocol::hyperparameters::{DpLoraRequest, OptimizerName};
+use protocol::hyperparameters::{ALL_LINEAR, DpLoraRequest, OptimizerName};
 
 #[test]
 fn settings_reach_the_trainer() {

@@ -1,9 +1,10 @@
 //! Causal grouped-query attention as one operation.
 //!
 //! For each query head `h`, whose key and value head is `h / (heads / key_value_heads)`:
-//! `P = softmax(mask(cap(scale · Q·Kᵀ)))`, `O = P·V`, where `cap(s) = c·tanh(s/c)` if the model has one and the mask hides
-//! what comes after a query and what is outside of its window. Heads are strided views into `[t, heads · head_dim]` matrices, so nothing
-//! is transposed or repeated. Keys may start before the queries (a cache): the last query sees every key.
+//! `P = softmax(mask(cap(scale · Q·Kᵀ)))`, `O = P·V`, where `cap(s) = c·tanh(s/c)` if the model has one and the mask
+//! hides what comes after a query and what is outside of its window. Heads are strided views into
+//! `[t, heads · head_dim]` matrices, so nothing is transposed or repeated. Keys may start before the queries (a cache):
+//! the last query sees every key that its window lets it see.
 
 use std::ops::Range;
 

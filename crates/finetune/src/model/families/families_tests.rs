@@ -212,6 +212,7 @@ fn the_table_says_what_the_families_make() {
             assert_eq!(config.stage_modules(stage).map(|(_, module)| module.output).sum::<usize>(), output);
         }
     }
+    assert!(is_target_module(ALL_LINEAR));
     assert!(!is_target_module("lm_head") && !is_target_module("proj") && !is_target_module(""));
 }
 

@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::ModelError;
 use super::architecture::{Activation, ModelConfig};
 use super::config::{invalid, unsupported};
+use crate::lora::ALL_LINEAR;
 pub(super) use fields::Fields;
 
 /// All supported families.
@@ -65,9 +66,10 @@ pub(super) fn of(config: &Value) -> Result<&'static Family, ModelError> {
     Err(unsupported(found, &supported.join(", ")))
 }
 
-/// Whether some family has a linear map that `name` may stand for in `target_modules`.
+/// Whether `name` may stand in `target_modules` for a linear map of some family.
 pub fn is_target_module(name: &str) -> bool {
-    FAMILIES.iter().flat_map(|family| family.modules).any(|path| names_module(name, path))
+    let mut paths = FAMILIES.iter().flat_map(|family| family.modules);
+    name == ALL_LINEAR || paths.any(|path| names_module(name, path))
 }
 
 /// PEFT's rule: a name stands for every module whose path it is, or ends.
