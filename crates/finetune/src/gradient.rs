@@ -29,6 +29,24 @@ pub trait GradientEngine: Send + Sync {
     fn add_record_gradient(&self, record: &Record, gradient: &mut [f32]) -> Result<f64, ModelError>;
 }
 
+/// The loss of a record: the sum over its chunks of what `chunk_loss` makes of each with the weight of one target, which is
+/// 1 by the number of those that count in the whole record; 0 where none does.
+pub(crate) fn record_loss(
+    record: &Record,
+    mut chunk_loss: impl FnMut(&Chunk, f32) -> Result<f64, ModelError>,
+) -> Result<f64, ModelError> {
+    let targets = record.predicted_tokens();
+    if targets == 0 {
+        return Ok(0.0);
+    }
+    let weight = 1.0 / targets as f32;
+    let mut loss = 0.0;
+    for chunk in record.chunks() {
+        loss += chunk_loss(chunk, weight)?;
+    }
+    Ok(loss)
+}
+
 /// The reference engine: candle's reverse-mode graph over the forward pass of [`BaseModel`].
 pub struct CandleEngine {
     model: Arc<BaseModel>,
@@ -128,16 +146,7 @@ impl GradientEngine for CandleEngine {
     }
 
     fn add_record_gradient(&self, record: &Record, gradient: &mut [f32]) -> Result<f64, ModelError> {
-        let targets = record.predicted_tokens();
-        if targets == 0 {
-            return Ok(0.0);
-        }
-        let weight = 1.0 / targets as f32;
-        let mut loss = 0.0;
-        for chunk in record.chunks() {
-            loss += self.add_chunk_gradient(chunk, weight, gradient)?;
-        }
-        Ok(loss)
+        record_loss(record, |chunk, weight| self.add_chunk_gradient(chunk, weight, gradient))
     }
 }
 

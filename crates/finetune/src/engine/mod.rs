@@ -33,7 +33,7 @@ use rotary::Rotary;
 
 use crate::adapter::{Adapter, AdapterError};
 use crate::channel::{ChannelCorrection, Context, ContextEmbeddings};
-use crate::gradient::GradientEngine;
+use crate::gradient::{GradientEngine, record_loss};
 use crate::lora::LoraLayout;
 use crate::model::ModelError;
 use crate::ops::posterior;
@@ -228,16 +228,7 @@ impl GradientEngine for PackedEngine {
     }
 
     fn add_record_gradient(&self, record: &Record, gradient: &mut [f32]) -> Result<f64, ModelError> {
-        let targets = record.predicted_tokens();
-        if targets == 0 {
-            return Ok(0.0);
-        }
-        let weight = 1.0 / targets as f32;
-        let mut loss = 0.0;
-        for chunk in record.chunks() {
-            loss += self.chunk(chunk, weight, Some(&mut *gradient))?;
-        }
-        Ok(loss)
+        record_loss(record, |chunk, weight| self.chunk(chunk, weight, Some(&mut *gradient)))
     }
 }
 
