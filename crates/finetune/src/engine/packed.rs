@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kernels::{Isa, Matrix, MatrixMut, Panels, Scratch, Write, ops};
 
-use crate::model::architecture::{Activation, Stage};
+use crate::model::architecture::Stage;
 use crate::model::checkpoint::{BlockValues, Checkpoint, LinearValues, NormValues};
 use crate::model::{ModelConfig, ModelError, ModelFiles};
 use crate::parallel::for_each_in_order;
@@ -136,14 +136,6 @@ impl PackedModel {
     pub(crate) fn scale_embeddings(&self, out: &mut [f32]) {
         if self.config.embedding_scale != 1.0 {
             ops::scale(self.format.isa, out, self.config.embedding_scale as f32);
-        }
-    }
-
-    pub(crate) fn activation(&self) -> ops::Activation {
-        match self.config.activation {
-            Activation::Silu => ops::Activation::Silu,
-            Activation::Gelu => ops::Activation::Gelu,
-            Activation::GeluTanh => ops::Activation::GeluTanh,
         }
     }
 }

@@ -14,6 +14,8 @@
 //! A family says which of the options it uses and what its tensors are called; everything that computes reads
 //! these values and never asks for the family's name.
 
+pub use kernels::ops::Activation;
+
 /// Shape, constants and names of a causal language model.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -103,17 +105,6 @@ pub struct AttentionKind {
     pub rope: Option<usize>,
     /// A query sees itself and the `window − 1` keys before it; all keys before it without one.
     pub window: Option<usize>,
-}
-
-/// Nonlinearity of a feed-forward block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// `x · σ(x)`
-    Silu,
-    /// `x · Φ(x)` with the normal distribution function.
-    Gelu,
-    /// `x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))`: `gelu_new`, `gelu_pytorch_tanh`.
-    GeluTanh,
 }
 
 /// The four linear stages of a block: the maps that read the same input.

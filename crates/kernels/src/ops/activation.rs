@@ -11,7 +11,7 @@ pub enum Activation {
     Silu,
     /// `x · Φ(x)` with the normal distribution function.
     Gelu,
-    /// `x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))` (Hendrycks & Gimpel 2016, section 2).
+    /// `x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))` (Hendrycks & Gimpel 2016, section 2): `gelu_new`, `gelu_pytorch_tanh`.
     GeluTanh,
 }
 

@@ -48,10 +48,10 @@ impl Block<'_> {
         }
         match config.gated {
             true => {
-                let (activation, width) = (self.model.activation(), config.intermediate_size);
+                let (activation, width) = (self.model.config.activation, config.intermediate_size);
                 ops::gate_backward(isa, activation, &mut tape.inner, width, d_inner);
             }
-            false => ops::activate_backward(isa, self.model.activation(), &mut tape.inner, d_inner),
+            false => ops::activate_backward(isa, self.model.config.activation, &mut tape.inner, d_inner),
         }
         if !self.adapters[up].is_empty() {
             self.frozen.feed_forward_norm.forward(isa, &tape.middle, sized(&mut b.normed, dx.len()));

@@ -181,7 +181,8 @@ impl<'a> Block<'a> {
     }
 
     fn activate(&self, inner: &[f32], y: &mut [f32]) {
-        let (config, isa, activation) = (&self.model.config, self.model.format.isa, self.model.activation());
+        let (config, isa, activation) =
+            (&self.model.config, self.model.format.isa, self.model.config.activation);
         match config.gated {
             true => ops::gate(isa, activation, inner, config.intermediate_size, y),
             false => ops::activate(isa, activation, inner, y),
