@@ -13,18 +13,16 @@ use crate::tile::{avx2::Avx2, avx512::Avx512, bf16::Bf16};
 /// GFLOP/s of multiply-adds whose operands never leave the first-level cache, on `threads` threads at a time: what a trainer's
 /// own rate is a share of.
 pub fn peak(isa: Isa, bf16: bool, threads: usize) -> f64 {
-    // Only one instruction set has both.
-    let _ = bf16;
-    match isa.0 {
+    match (isa.0, bf16) {
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx2 => run::<Avx2>(threads, 1),
+        (Kind::Avx2, _) => run::<Avx2>(threads, 1),
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512Bf16 if bf16 => run::<Bf16>(threads, 2),
+        (Kind::Avx512Bf16, true) => run::<Bf16>(threads, 2),
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 | Kind::Avx512Bf16 => run::<Avx512>(threads, 1),
+        (Kind::Avx512 | Kind::Avx512Bf16, _) => run::<Avx512>(threads, 1),
         #[cfg(target_arch = "aarch64")]
-        Kind::Neon => run::<crate::tile::neon::Neon>(threads, 1),
-        Kind::Scalar => run::<Scalar>(threads, 1),
+        (Kind::Neon, _) => run::<crate::tile::neon::Neon>(threads, 1),
+        (Kind::Scalar, _) => run::<Scalar>(threads, 1),
     }
 }
 
