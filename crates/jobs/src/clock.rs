@@ -1,16 +1,21 @@
 //! Where time comes from: an argument everywhere, so that tests decide what it is.
 
 use std::sync::Mutex;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Tells the time. Leases and messages use [`now`](Clock::now), which all hosts share; deadlines within one process use
 /// [`monotonic`](Clock::monotonic), which never jumps.
+#[async_trait::async_trait]
 pub trait Clock: Send + Sync {
     /// Unix time in whole seconds.
     fn now(&self) -> u64;
 
     /// Time since some fixed moment of this process; never falls.
     fn monotonic(&self) -> Duration;
+
+    /// Waits until so much monotonic time has passed.
+    async fn sleep(&self, duration: Duration);
 }
 
 /// The host's clocks.
@@ -36,6 +41,7 @@ impl Default for SystemClock {
     }
 }
 
+#[async_trait::async_trait]
 impl Clock for SystemClock {
     #[allow(
         clippy::disallowed_methods,
@@ -49,39 +55,68 @@ impl Clock for SystemClock {
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
     }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
 }
 
 /// A clock that stands still until it is moved; for tests.
 #[derive(Debug)]
 pub struct ManualClock {
     start: u64,
-    passed: Mutex<Duration>,
+    time: Mutex<ManualTime>,
+}
+
+#[derive(Debug, Default)]
+struct ManualTime {
+    passed: Duration,
+    /// Who waits for it to move.
+    sleepers: Vec<Waker>,
 }
 
 impl ManualClock {
     /// A clock that shows `now` (Unix seconds) and no monotonic time passed.
     pub fn new(now: u64) -> Self {
-        Self { start: now, passed: Mutex::new(Duration::ZERO) }
+        Self { start: now, time: Mutex::default() }
     }
 
     /// Moves both times forward.
     pub fn advance(&self, by: Duration) {
-        *self.lock() += by;
+        let mut time = self.lock();
+        time.passed += by;
+        time.sleepers.drain(..).for_each(Waker::wake);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Duration> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, ManualTime> {
         // A panic while the lock is held leaves a whole duration behind, so a poisoned lock still holds a valid time.
-        self.passed.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.time.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
+#[async_trait::async_trait]
 impl Clock for ManualClock {
     fn now(&self) -> u64 {
-        self.start + self.lock().as_secs()
+        self.start + self.lock().passed.as_secs()
     }
 
     fn monotonic(&self) -> Duration {
-        *self.lock()
+        self.lock().passed
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let end = self.monotonic().saturating_add(duration);
+        std::future::poll_fn(|context| {
+            let mut time = self.lock();
+            if time.passed >= end {
+                return Poll::Ready(());
+            }
+            if !time.sleepers.iter().any(|sleeper| sleeper.will_wake(context.waker())) {
+                time.sleepers.push(context.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
     }
 }
 

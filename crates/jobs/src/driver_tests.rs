@@ -46,7 +46,19 @@ impl World {
 
     async fn run(&self, slice: u64, receive_count: u32) -> Result<Outcome, DriverError> {
         let attempt = Attempt { receive_count, deadline: Duration::from_secs(50) };
-        run_message(&self.context, &test_jobs::message(&self.job, slice), attempt).await
+        let message = test_jobs::message(&self.job, slice);
+        tokio::select! {
+            done = run_message(&self.context, &message, attempt) => done,
+            () = self.pass_time() => unreachable!("time passes for ever"),
+        }
+    }
+
+    /// Lets a millisecond pass whenever everybody waits.
+    async fn pass_time(&self) {
+        loop {
+            self.clock.advance(Duration::from_millis(1));
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn state(&self) -> JobState {

@@ -105,6 +105,8 @@ impl<'a> Slice<'a> {
         let live = LiveProgress::default();
         let budget = SliceBudget { deadline, stop: stop.clone(), live: live.clone() };
         let result = tokio::select! {
+            // In a fixed order, so that a simulation can repeat what happened.
+            biased;
             result = self.context.runner.run(&self.job, checkpoint, budget) => result,
             never = self.watch(&stop, &live) => match never {},
         };
@@ -144,7 +146,7 @@ impl<'a> Slice<'a> {
     /// Passes on how far the slice is, and raises the flag when it has become pointless; never returns.
     async fn watch(&self, stop: &StopFlag, live: &LiveProgress) -> std::convert::Infallible {
         loop {
-            tokio::time::sleep(self.context.limits.watch_interval).await;
+            self.context.clock.sleep(self.context.limits.watch_interval).await;
             let looked = match live.take().filter(|report| is_finite(&report.progress)) {
                 Some(report) => {
                     let change = Change::Report { epoch: self.epoch(), report };

@@ -60,6 +60,18 @@ pub struct ApiConfig {
     pub key_cache_seconds: u64,
     /// ε that all jobs on one training file together may spend. Holds for files whose first job comes after it was set.
     pub dataset_epsilon: Epsilon,
+    /// Where the accountant works.
+    pub planning: Planning,
+}
+
+/// Where the accountant, which may take up to a second, works on a job's plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Planning {
+    /// On a thread of its own, so that other requests need not wait.
+    #[default]
+    OffThread,
+    /// In the request's own task: nothing then depends on what other threads do, as a simulation wants it.
+    Inline,
 }
 
 /// ε of a data set unless set otherwise: as much as the largest job may ask for.
@@ -70,7 +82,7 @@ impl Default for ApiConfig {
     fn default() -> Self {
         // A positive constant.
         let dataset_epsilon = Epsilon::try_from(DEFAULT_DATASET_EPSILON).expect("the default is valid");
-        Self { key_cache_seconds: 60, dataset_epsilon }
+        Self { key_cache_seconds: 60, dataset_epsilon, planning: Planning::default() }
     }
 }
 

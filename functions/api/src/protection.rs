@@ -3,9 +3,9 @@
 //! The plan is made once, here, from the settings and the number of records, and everything later works with this very plan: the worker, the
 //! certificate, the ledger. So what was charged is what is run.
 
-use crate::ApiState;
 use crate::error::{Answer, Failure, sentence};
 use crate::training_file::TrainingFile;
+use crate::{ApiState, Planning};
 use dp::accountant::pld;
 use dp::{Budget, DpError, DpSgdPlan, Event, Ledger, LedgerError, default_delta};
 use jobs::LedgerStoreError;
@@ -26,9 +26,12 @@ pub(crate) async fn plan_and_charge(
     file: &TrainingFile,
 ) -> Answer<Protection> {
     let (wanted, records, unit) = (settings.clone(), file.records, file.unit);
-    // The accountant works for up to a second, which would keep other requests waiting.
-    let planned = tokio::task::spawn_blocking(move || wanted.plan(records, unit)).await;
-    let plan = planned.map_err(|_| ApiError::internal())?.map_err(|error| impossible(&error))?;
+    let plan = move || wanted.plan(records, unit);
+    let planned = match state.config.planning {
+        Planning::Inline => plan(),
+        Planning::OffThread => tokio::task::spawn_blocking(plan).await.map_err(|_| ApiError::internal())?,
+    };
+    let plan = planned.map_err(|error| impossible(&error))?;
     let (dataset, now) = (file.sha256.clone(), state.clock.now());
     let known = state.ledgers.reconcile(tenant, &dataset, now).await?;
     let opening = Budget { epsilon: state.config.dataset_epsilon, delta: default_delta(file.records) };

@@ -28,12 +28,16 @@ pub(crate) const MODEL_FILES: [&str; 3] = ["config.json", "model.safetensors", "
 /// A clock on which every look takes a second, so that a budget in seconds is one in looks.
 pub(crate) struct TickingClock(AtomicU64);
 
+#[async_trait::async_trait]
 impl Clock for TickingClock {
     fn now(&self) -> u64 {
         NOW
     }
     fn monotonic(&self) -> Duration {
         Duration::from_secs(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
     }
 }
 

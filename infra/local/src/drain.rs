@@ -29,6 +29,7 @@ impl DrainingClock {
     }
 }
 
+#[async_trait::async_trait]
 impl Clock for DrainingClock {
     fn now(&self) -> u64 {
         self.host.now()
@@ -37,6 +38,10 @@ impl Clock for DrainingClock {
     fn monotonic(&self) -> Duration {
         let jump = if self.draining.load(Ordering::Relaxed) { self.jump } else { Duration::ZERO };
         self.host.monotonic() + jump
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.host.sleep(duration).await;
     }
 }
 

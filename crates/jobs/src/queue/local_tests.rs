@@ -140,12 +140,16 @@ async fn waiting_receivers_wake_when_a_message_comes() {
 async fn a_waiting_receiver_wakes_when_a_delay_ends() {
     /// Shows tokio's own time, which the paused runtime moves on by itself when all tasks wait.
     struct RuntimeClock(tokio::time::Instant);
+    #[async_trait::async_trait]
     impl Clock for RuntimeClock {
         fn now(&self) -> u64 {
             1_000 + self.0.elapsed().as_secs()
         }
         fn monotonic(&self) -> Duration {
             self.0.elapsed()
+        }
+        async fn sleep(&self, duration: Duration) {
+            tokio::time::sleep(duration).await;
         }
     }
     let clock = Arc::new(RuntimeClock(tokio::time::Instant::now()));

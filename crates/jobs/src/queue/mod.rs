@@ -5,9 +5,11 @@
 
 mod journal;
 mod local;
+#[cfg(feature = "aws")]
 mod sqs;
 
 pub use local::{Delivery, LocalQueue, LocalQueueConfig};
+#[cfg(feature = "aws")]
 pub use sqs::SqsQueue;
 
 use protocol::message::SliceMessage;

@@ -12,11 +12,13 @@ pub mod conformance;
 #[cfg(any(test, feature = "test-support"))]
 mod failing;
 mod memory;
+#[cfg(feature = "aws")]
 mod s3;
 
 #[cfg(any(test, feature = "test-support"))]
 pub use failing::{FailingStore, Fault, FaultPlan};
 pub use memory::MemoryStore;
+#[cfg(feature = "aws")]
 pub use s3::S3Store;
 
 use bytes::Bytes;
