@@ -236,7 +236,7 @@ async fn resend(
     if state.status.is_final() || state.lease.is_live(context.clock.now()) {
         return Ok(Outcome::Stale { resent: false });
     }
-    let next = SliceMessage { slice: state.next_slice, ..message.clone() };
+    let next = SliceMessage::whole(&message.tenant, &message.job, state.next_slice);
     context.queue.send(&next, Duration::ZERO).await?;
     Ok(Outcome::Stale { resent: true })
 }

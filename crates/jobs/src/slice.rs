@@ -184,7 +184,7 @@ impl<'a> Slice<'a> {
         store.put(&reference.key, Bytes::from(checkpoint), PutCondition::Always).await?;
         self.change(Change::Commit { epoch: self.epoch(), checkpoint: reference, report }).await?;
         let slice = self.job.next_slice + 1;
-        let next = SliceMessage { tenant: tenant.clone(), job: job.clone(), slice };
+        let next = SliceMessage::whole(tenant, job, slice);
         self.context
             .queue
             .send(&next, Duration::ZERO)

@@ -46,7 +46,7 @@ pub(crate) fn queued(number: u8) -> JobState {
 
 /// The message for a slice of `state`.
 pub(crate) fn message(state: &JobState, slice: u64) -> SliceMessage {
-    SliceMessage { tenant: state.tenant.clone(), job: state.id.clone(), slice }
+    SliceMessage::whole(&state.tenant, &state.id, slice)
 }
 
 /// What the counting trainer is to do next.

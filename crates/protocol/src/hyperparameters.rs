@@ -41,6 +41,9 @@ pub const DEFAULT_MOMENTUM: f64 = 0.9;
 /// The largest ε of training that is accepted. Beyond it the guarantee says nothing (e^20 is about 5e8), and a certificate would mislead.
 pub const MAX_EPSILON: f64 = 20.0;
 
+/// The most functions that may work on one job. Beyond it the adding up of their sums takes longer than their work.
+pub const MAX_WORKERS: u32 = 256;
+
 /// Settings as a client sends them: all optional, unknown names refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,6 +117,9 @@ pub struct DpLoraRequest {
     /// How training on perturbed tokens allows for their channel; default [`Correction::default`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correction: Option<Correction>,
+    /// How many functions work on each step at once, each on its shard of the batch; default 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<u32>,
 }
 
 /// How long training runs.
@@ -183,6 +189,8 @@ pub struct DpLora {
     pub loss_curve: bool,
     /// How training allows for the channel.
     pub correction: Correction,
+    /// Shards of each step's batch, each the work of one function.
+    pub workers: u32,
 }
 
 impl DpLora {
@@ -239,6 +247,7 @@ impl DpLoraRequest {
             max_chunks_per_record: integer("max_chunks_per_record", self.max_chunks_per_record, 4, 1, 1024)?,
             loss_curve: self.loss_curve.unwrap_or(false),
             correction: self.correction.unwrap_or_default(),
+            workers: integer("workers", self.workers, 1, 1, MAX_WORKERS)?,
         })
     }
 }
@@ -284,6 +293,7 @@ impl From<DpLora> for DpLoraRequest {
             max_chunks_per_record: Some(valid.max_chunks_per_record),
             loss_curve: Some(valid.loss_curve),
             correction: Some(valid.correction),
+            workers: (valid.workers > 1).then_some(valid.workers),
         }
     }
 }

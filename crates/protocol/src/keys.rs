@@ -11,6 +11,7 @@
 //! tenants/{tenant}/uploads/{upload}/meta.json, {part}    an upload in parts
 //! tenants/{tenant}/jobs/{job}/state.json                 the job, under compare-and-swap
 //! tenants/{tenant}/jobs/{job}/checkpoint-{epoch}-{step}  a slice's result
+//! tenants/{tenant}/jobs/{job}/shard-{slice}-{k}         one shard's noised sum, until its step is made
 //! tenants/{tenant}/jobs/{job}/adapter-{epoch}/{name}     what the owner downloads
 //! ```
 
@@ -65,6 +66,17 @@ pub fn job_state(tenant: &TenantId, job: &JobId) -> String {
 /// The checkpoint that the lease `epoch` wrote at `step`. The epoch keeps a fenced worker from overwriting its successor's.
 pub fn checkpoint(tenant: &TenantId, job: &JobId, epoch: u64, step: u64) -> String {
     format!("tenants/{tenant}/jobs/{job}/checkpoint-{epoch}-{step}.safetensors")
+}
+
+/// Prefix of all shards' sums of one slice.
+pub fn shards_prefix(tenant: &TenantId, job: &JobId, slice: u64) -> String {
+    format!("tenants/{tenant}/jobs/{job}/shard-{slice}-")
+}
+
+/// The noised sum of shard `shard` of a slice. No epoch is in it: whoever computes it comes to the same bytes, and the first to write it wins.
+pub fn shard(tenant: &TenantId, job: &JobId, slice: u64, shard: u32) -> String {
+    // Three digits, so that a listing is in the shards' order.
+    format!("{}{shard:03}", shards_prefix(tenant, job, slice))
 }
 
 /// One file of the adapter folder that the lease `epoch` wrote.

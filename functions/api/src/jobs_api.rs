@@ -146,7 +146,7 @@ async fn repeated(state: &ApiState, job: JobState, wanted: &JobSpec) -> Answer<J
 }
 
 async fn send(state: &ApiState, job: &JobState) -> Answer<()> {
-    let message = SliceMessage { tenant: job.tenant.clone(), job: job.id.clone(), slice: job.next_slice };
+    let message = SliceMessage::whole(&job.tenant, &job.id, job.next_slice);
     Ok(state.queue.send(&message, Duration::ZERO).await?)
 }
 

@@ -217,7 +217,7 @@ impl World {
 }
 
 pub(crate) fn message(job: &JobState, slice: u64) -> SliceMessage {
-    SliceMessage { tenant: job.tenant.clone(), job: job.id.clone(), slice }
+    SliceMessage::whole(&job.tenant, &job.id, slice)
 }
 
 /// An event as Lambda sends it, of message ids, bodies and receive counts.

@@ -27,7 +27,7 @@ pub(crate) async fn resume_jobs(
         match resume(&jobs, &tenant, &job, now).await {
             Ok(None) => {}
             Ok(Some(state)) => {
-                let message = SliceMessage { tenant, job, slice: state.next_slice };
+                let message = SliceMessage::whole(&tenant, &job, state.next_slice);
                 let sent = queue.send(&message, Duration::ZERO).await;
                 sent.map_err(|error| LocalError::Queue(error.to_string()))?;
                 resumed += 1;

@@ -9,8 +9,7 @@ async fn queue_with_a_message() -> (LocalQueue, Arc<ManualClock>, SliceMessage) 
     let clock = Arc::new(ManualClock::new(1_000));
     let config = LocalQueueConfig { visibility_timeout: Duration::from_secs(600), max_receives: 5 };
     let queue = LocalQueue::in_memory(config, clock.clone());
-    let message =
-        SliceMessage { tenant: TenantId::parse("t").unwrap(), job: JobId::from_entropy([1; 12]), slice: 3 };
+    let message = SliceMessage::whole(&TenantId::parse("t").unwrap(), &JobId::from_entropy([1; 12]), 3);
     queue.send(&message, Duration::ZERO).await.unwrap();
     (queue, clock, message)
 }

@@ -6,7 +6,7 @@ const CONFIG: LocalQueueConfig =
     LocalQueueConfig { visibility_timeout: Duration::from_secs(60), max_receives: 3 };
 
 fn message(slice: u64) -> SliceMessage {
-    SliceMessage { tenant: TenantId::parse("acme").unwrap(), job: JobId::from_entropy([1; 12]), slice }
+    SliceMessage::whole(&TenantId::parse("acme").unwrap(), &JobId::from_entropy([1; 12]), slice)
 }
 
 fn slice(delivery: &Delivery) -> u64 {
