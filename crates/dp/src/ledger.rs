@@ -71,6 +71,13 @@ pub struct Charge {
     pub state: ChargeState,
 }
 
+impl Charge {
+    /// True when it is settled, and all it released is part of `event`.
+    fn is_settled_within(&self, event: Event) -> bool {
+        self.state == ChargeState::Settled && self.events.iter().all(|part| is_part(*part, event))
+    }
+}
+
 /// Why a ledger stays as it is.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -161,8 +168,9 @@ impl Ledger {
         let mut next = self.clone();
         match self.find(id) {
             Some(found) if found.events == [event] => return Ok(next),
-            // A job that was given up before it began, and then began after all.
-            Some(found) if found.events.is_empty() => next.0.charges.retain(|charge| charge.id != id),
+            // A job that was given up, and then goes on after all: with the same noise, so that what it released before is part of what it will
+            // have released in the end.
+            Some(found) if found.is_settled_within(event) => next.0.charges.retain(|charge| charge.id != id),
             Some(_) => return Err(LedgerError::OtherCharge(id.to_owned())),
             None => {}
         }

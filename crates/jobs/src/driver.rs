@@ -19,6 +19,7 @@
 //! Invariant: nothing that a fenced worker writes is referred to by the job, for all its keys and file ids hold its own epoch.
 
 use crate::clock::Clock;
+use crate::fan_out;
 use crate::job_store::{JobStore, JobStoreError};
 use crate::lease;
 use crate::queue::{Queue, QueueError};
@@ -28,7 +29,7 @@ use crate::slice::Slice;
 use crate::store::{Store, StoreError};
 use protocol::error::ErrorObject;
 use protocol::message::SliceMessage;
-use protocol::state::JobState;
+use protocol::state::{JobState, SERVICE_FAULT};
 use protocol::transition::{Change, Refusal, transition};
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,6 +91,10 @@ pub struct Attempt {
 pub enum Outcome {
     /// The slice is committed and the next one asked for.
     Continued,
+    /// The slice's missing shards are asked for.
+    FannedOut,
+    /// The shard is stored.
+    ShardDone,
     /// The job has succeeded.
     Succeeded,
     /// The job has failed.
@@ -144,9 +149,12 @@ pub async fn run_message(
     attempt: Attempt,
 ) -> Result<Outcome, DriverError> {
     let jobs = JobStore::new(Arc::clone(&context.store));
+    if let Some(shard) = message.shard {
+        return fan_out::run_shard(context, &jobs, message, shard, attempt).await;
+    }
     let now = context.clock.now();
     match lease::acquire(&jobs, message, now + context.limits.lease_seconds, now).await {
-        Ok(held) => Slice::new(context, &jobs, held.value).drive(attempt).await,
+        Ok(held) => Slice { context, jobs: &jobs, job: held.value }.drive(attempt).await,
         Err(JobStoreError::Refused(Refusal::StaleSlice { .. })) if attempt.receive_count == 1 => {
             // The delivery that did the slice, or its redelivery, sees to the next message.
             Ok(Outcome::Stale { resent: false })
@@ -164,6 +172,9 @@ pub async fn settle_dead_letter(
     message: &SliceMessage,
 ) -> Result<Outcome, DriverError> {
     let jobs = JobStore::new(Arc::clone(&context.store));
+    if let Some(shard) = message.shard {
+        return fan_out::settle(context, &jobs, message, shard).await;
+    }
     let now = context.clock.now();
     let fail = |state: &JobState| {
         let (slice, next) = (message.slice, state.next_slice);
@@ -185,12 +196,12 @@ pub async fn settle_dead_letter(
 /// What the owner reads when a job failed on our side.
 pub(crate) fn kept_failing() -> ErrorObject {
     ErrorObject {
-        message: "Training failed several times in a row for a reason on the service's side. Nothing was released. Create the job again, \
-                  or ask the service's operator if that fails too."
+        message: "Training failed several times in a row for a reason on the service's side. No adapter was released. Ask the service's \
+                  operator to put the job back to work, or create it again."
             .into(),
         r#type: "server_error".into(),
         param: None,
-        code: Some("internal_error".into()),
+        code: Some(SERVICE_FAULT.into()),
     }
 }
 
@@ -203,8 +214,9 @@ async fn not_due(
 ) -> Result<Outcome, DriverError> {
     let (job, slice) = (&message.job, message.slice);
     match error {
-        JobStoreError::Missing => {
+        JobStoreError::Missing | JobStoreError::Deleted(_) => {
             tracing::warn!(%job, slice, "a message for a job that is not there is dropped");
+            results::tidy(&context.store, jobs, &message.tenant, job).await;
             Ok(Outcome::Dropped)
         }
         JobStoreError::Refused(Refusal::Finished) => {
@@ -230,7 +242,7 @@ async fn resend(
 ) -> Result<Outcome, DriverError> {
     let state = match jobs.load(&message.tenant, &message.job).await {
         Ok(stored) => stored.value,
-        Err(JobStoreError::Missing) => return Ok(Outcome::Dropped),
+        Err(JobStoreError::Missing | JobStoreError::Deleted(_)) => return Ok(Outcome::Dropped),
         Err(error) => return Err(DriverError::Jobs(error)),
     };
     if state.status.is_final() || state.lease.is_live(context.clock.now()) {

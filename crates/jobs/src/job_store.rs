@@ -10,6 +10,7 @@ use crate::store::{Object, PutCondition, Store, StoreError};
 use bytes::Bytes;
 use protocol::id::{JobId, TenantId};
 use protocol::keys;
+use protocol::receipt::DeletionReceipt;
 use protocol::state::JobState;
 use protocol::transition::Refusal;
 use std::sync::Arc;
@@ -35,6 +36,9 @@ pub enum JobStoreError {
     /// There is no such job.
     #[error("the job is not there")]
     Missing,
+    /// The job was deleted by its owner.
+    #[error("the job was deleted")]
+    Deleted(DeletionReceipt),
     /// There is another job of that name already.
     #[error("the job exists already")]
     Exists,
@@ -74,8 +78,11 @@ impl JobStore {
             match self.put(state, bytes.clone(), PutCondition::IfAbsent).await {
                 Ok(_) => return Ok(()),
                 Err(StoreError::PreconditionFailed) => {
-                    let stored = self.read(&state.tenant, &state.id).await?;
-                    return if stored.bytes == bytes { Ok(()) } else { Err(JobStoreError::Exists) };
+                    return match self.read(&state.tenant, &state.id).await {
+                        Ok(stored) if stored.bytes == bytes => Ok(()),
+                        Ok(_) | Err(JobStoreError::Deleted(_)) => Err(JobStoreError::Exists),
+                        Err(error) => Err(error),
+                    };
                 }
                 Err(StoreError::Unavailable { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -155,6 +162,37 @@ impl JobStore {
         Err(last)
     }
 
+    /// Puts a receipt in the place of a job that is over. Of a job that is buried already, its receipt is returned.
+    ///
+    /// # Errors
+    /// [`JobStoreError::Missing`], [`JobStoreError::Contended`]; store errors.
+    pub async fn bury(
+        &self,
+        tenant: &TenantId,
+        job: &JobId,
+        receipt: &DeletionReceipt,
+    ) -> Result<DeletionReceipt, JobStoreError> {
+        let mut last = JobStoreError::Contended;
+        for _ in 0..MAX_TRIES {
+            let etag = match self.read(tenant, job).await {
+                Ok(stored) if stored.state.status.is_final() => stored.etag,
+                // Put back to work meanwhile.
+                Ok(_) => return Err(JobStoreError::Contended),
+                Err(JobStoreError::Deleted(receipt)) => return Ok(receipt),
+                Err(error) => return Err(error),
+            };
+            // A struct of plain strings and numbers always serialises.
+            let bytes = Bytes::from(serde_json::to_vec(receipt).expect("a receipt is plain data"));
+            let key = keys::job_state(tenant, job);
+            match self.store.put(&key, bytes, PutCondition::IfMatch(etag)).await {
+                Ok(_) => return Ok(receipt.clone()),
+                Err(StoreError::PreconditionFailed) => last = JobStoreError::Contended,
+                Err(error) => last = error.into(),
+            }
+        }
+        Err(last)
+    }
+
     /// Names of a tenant's jobs after `start_after`, at most `limit`, and whether more follow. Deleted or half-deleted ones are left out.
     ///
     /// # Errors
@@ -188,10 +226,12 @@ impl JobStore {
 
     async fn read(&self, tenant: &TenantId, job: &JobId) -> Result<Stored, JobStoreError> {
         match self.store.get(&keys::job_state(tenant, job)).await {
-            Ok(Object { bytes, etag }) => {
-                let state = serde_json::from_slice(&bytes).map_err(|_| JobStoreError::Damaged)?;
-                Ok(Stored { state, bytes, etag })
-            }
+            Ok(Object { bytes, etag }) => match serde_json::from_slice(&bytes) {
+                Ok(state) => Ok(Stored { state, bytes, etag }),
+                Err(_) => {
+                    Err(serde_json::from_slice(&bytes).map_or(JobStoreError::Damaged, JobStoreError::Deleted))
+                }
+            },
             Err(StoreError::NotFound { .. }) => Err(JobStoreError::Missing),
             Err(error) => Err(error.into()),
         }

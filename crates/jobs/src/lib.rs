@@ -11,7 +11,9 @@
 //! Invariant: a job's state is only ever written through [`JobStore`], hence through `protocol::transition` and a conditional put.
 
 pub mod clock;
+pub mod deletion;
 pub mod driver;
+mod fan_out;
 #[cfg(test)]
 mod histories;
 pub mod job_store;
@@ -26,6 +28,7 @@ pub mod store;
 mod test_jobs;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use deletion::{DeletionError, delete_job};
 pub use driver::{Attempt, DriverContext, DriverError, Limits, Outcome, run_message, settle_dead_letter};
 pub use job_store::{JobStore, JobStoreError, Versioned};
 pub use ledger_store::{LedgerStore, LedgerStoreError};

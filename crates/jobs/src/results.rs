@@ -66,7 +66,14 @@ fn file_id(job: &JobId, epoch: u64, name: &str) -> FileId {
 pub(crate) async fn tidy(store: &Arc<dyn Store>, jobs: &JobStore, tenant: &TenantId, job: &JobId) {
     let over = match jobs.load(tenant, job).await {
         Ok(stored) if stored.value.status.is_final() => stored.value,
-        Ok(_) | Err(JobStoreError::Missing) => return,
+        Ok(_) => return,
+        Err(JobStoreError::Missing | JobStoreError::Deleted(_)) => {
+            // Nothing refers to what a late worker wrote for it.
+            if let Err(error) = purge(&**store, tenant, job).await {
+                tracing::warn!(%job, %error, "what was written for a job that is gone could not be deleted");
+            }
+            return;
+        }
         Err(error) => return tracing::warn!(%job, %error, "a job that is over could not be tidied up"),
     };
     if let Err(error) = LedgerStore::new(Arc::clone(store)).settle(&over).await {
@@ -80,17 +87,34 @@ pub(crate) async fn tidy(store: &Arc<dyn Store>, jobs: &JobStore, tenant: &Tenan
 async fn delete_leftovers(store: &dyn Store, job: &JobState) -> Result<(), StoreError> {
     // Nobody takes the lease of a finished job, so the present epoch is the one that succeeded.
     let kept = (job.status == Status::Succeeded).then_some(job.lease.epoch);
-    let folder = format!("{}{}/", keys::jobs_prefix(&job.tenant), job.id);
+    // A job that may be put back to work goes on from there.
+    let checkpoint = job.checkpoint.as_ref().filter(|_| job.can_be_redriven());
+    let folder = keys::job_folder(&job.tenant, &job.id);
     for key in store.list(&folder, None, PAGE).await?.keys {
         let name = &key[folder.len()..];
         if let Some((epoch, file)) = adapter_part(name).filter(|(epoch, _)| Some(*epoch) != kept) {
             store.delete(&keys::file_meta(&job.tenant, &file_id(&job.id, epoch, file))).await?;
             store.delete(&key).await?;
-        } else if name.starts_with("checkpoint-") {
+        } else if name.starts_with("checkpoint-") && checkpoint.is_none_or(|kept| kept.key != key)
+            || name.starts_with("shard-")
+        {
             store.delete(&key).await?;
         }
     }
     Ok(())
+}
+
+/// Deletes everything of a job but what lies in its state's place, with all versions. Returns how many objects.
+pub(crate) async fn purge(store: &dyn Store, tenant: &TenantId, job: &JobId) -> Result<u64, StoreError> {
+    let (folder, state) = (keys::job_folder(tenant, job), keys::job_state(tenant, job));
+    let mut purged = 0;
+    for key in store.list(&folder, None, PAGE).await?.keys {
+        if let Some((epoch, file)) = adapter_part(&key[folder.len()..]) {
+            let entry = keys::file_folder(tenant, &file_id(job, epoch, file));
+            purged += store.purge(&entry, None).await?;
+        }
+    }
+    Ok(purged + store.purge(&folder, Some(&state)).await?)
 }
 
 /// `adapter-3/README.md` → 3, `README.md`.

@@ -95,4 +95,35 @@ pub trait SliceRunner: Send + Sync {
         checkpoint: Option<Bytes>,
         budget: SliceBudget,
     ) -> Result<SliceResult, SliceError>;
+
+    /// Computes shard `shard` of the step after `checkpoint`: the noised sum of its part of the step's batch. Asked again, it must draw the same
+    /// noise. A trainer that cannot share steps refuses.
+    async fn shard(
+        &self,
+        _job: &JobState,
+        _checkpoint: Option<Bytes>,
+        _shard: u32,
+        _budget: SliceBudget,
+    ) -> Result<Vec<u8>, SliceError> {
+        Err(shares_no_steps())
+    }
+
+    /// Makes the step after `checkpoint` from all its shards, in their order.
+    async fn reduce(
+        &self,
+        _job: &JobState,
+        _checkpoint: Option<Bytes>,
+        _shards: Vec<Bytes>,
+    ) -> Result<SliceResult, SliceError> {
+        Err(shares_no_steps())
+    }
+}
+
+fn shares_no_steps() -> SliceError {
+    SliceError::Permanent(ErrorObject {
+        message: "This trainer cannot share a step among workers. Ask for one worker.".into(),
+        r#type: "invalid_request_error".into(),
+        param: Some("workers".into()),
+        code: Some("invalid_hyperparameter".into()),
+    })
 }

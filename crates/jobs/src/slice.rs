@@ -1,4 +1,7 @@
 //! One slice under a lease: run it, store what it made, commit. The order of the writes is the driver's; see [`crate::driver`].
+//!
+//! A slice of a job with several workers is one step. Its holder makes it out of the shards' sums once all are there, and otherwise asks for
+//! those that are missing: see [`crate::fan_out`].
 
 use crate::driver::{Attempt, DriverContext, DriverError, Outcome, kept_failing};
 use crate::job_store::{JobStore, JobStoreError};
@@ -17,16 +20,19 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Keys of one slice's shards looked at in one go: more than a job may have workers.
+pub(crate) const MAX_SHARD_KEYS: usize = 1000;
+
 /// A slice whose lease is held.
 pub(crate) struct Slice<'a> {
-    context: &'a DriverContext,
-    jobs: &'a JobStore,
+    pub(crate) context: &'a DriverContext,
+    pub(crate) jobs: &'a JobStore,
     /// The job as it was when the lease was taken.
-    job: JobState,
+    pub(crate) job: JobState,
 }
 
 /// How a slice goes wrong.
-enum Failure {
+pub(crate) enum Failure {
     /// The job can never succeed.
     Permanent(ErrorObject),
     /// It may go better next time.
@@ -38,9 +44,11 @@ enum Failure {
 impl From<JobStoreError> for Failure {
     fn from(error: JobStoreError) -> Self {
         match error {
-            JobStoreError::Refused(Refusal::Finished | Refusal::Fenced { .. }) | JobStoreError::Missing => {
-                Self::Lost(error)
-            }
+            JobStoreError::Refused(
+                Refusal::Finished | Refusal::Fenced { .. } | Refusal::StaleSlice { .. },
+            )
+            | JobStoreError::Missing
+            | JobStoreError::Deleted(_) => Self::Lost(error),
             other => Self::Passing(DriverError::Jobs(other)),
         }
     }
@@ -70,16 +78,13 @@ impl From<SliceError> for Failure {
     }
 }
 
-impl<'a> Slice<'a> {
-    pub(crate) fn new(context: &'a DriverContext, jobs: &'a JobStore, job: JobState) -> Self {
-        Self { context, jobs, job }
-    }
-
+impl Slice<'_> {
     /// Runs and commits the slice; a failure gives the lease back or ends the job.
     pub(crate) async fn drive(&self, attempt: Attempt) -> Result<Outcome, DriverError> {
         let committed = match self.run(attempt.deadline).await {
-            Ok(SliceResult::Paused { checkpoint, report }) => self.commit(checkpoint, report).await,
-            Ok(SliceResult::Finished { files, report }) => self.succeed(files, report).await,
+            Ok(Some(SliceResult::Paused { checkpoint, report })) => self.commit(checkpoint, report).await,
+            Ok(Some(SliceResult::Finished { files, report })) => self.succeed(files, report).await,
+            Ok(None) => self.fan_out().await,
             Err(failure) => Err(failure),
         };
         match committed {
@@ -94,32 +99,29 @@ impl<'a> Slice<'a> {
         }
     }
 
-    fn epoch(&self) -> u64 {
+    pub(crate) fn epoch(&self) -> u64 {
         self.job.lease.epoch
     }
 
-    async fn run(&self, deadline: Duration) -> Result<SliceResult, Failure> {
+    /// What the slice made; none when it waits for its shards.
+    async fn run(&self, deadline: Duration) -> Result<Option<SliceResult>, Failure> {
         self.ensure_charged().await?;
-        let checkpoint = self.checkpoint().await?;
-        let stop = StopFlag::default();
-        let live = LiveProgress::default();
-        let budget = SliceBudget { deadline, stop: stop.clone(), live: live.clone() };
-        let result = tokio::select! {
-            // In a fixed order, so that a simulation can repeat what happened.
-            biased;
-            result = self.context.runner.run(&self.job, checkpoint, budget) => result,
-            never = self.watch(&stop, &live) => match never {},
+        let runner = &self.context.runner;
+        let result = match self.job.spec.dp_lora.workers {
+            1 => {
+                let checkpoint = self.checkpoint().await?;
+                self.watched(deadline, |budget| runner.run(&self.job, checkpoint, budget)).await?
+            }
+            _ => {
+                let Some(shards) = self.gather().await? else { return Ok(None) };
+                runner.reduce(&self.job, self.checkpoint().await?, shards).await?
+            }
         };
-        if stop.is_raised() {
-            // Asking again says why: the job is over, gone, or another worker's.
-            self.still_ours().await?;
-        }
-        let result = result?;
         match &result {
             SliceResult::Paused { report, .. } | SliceResult::Finished { report, .. }
                 if is_finite(&report.progress) =>
             {
-                Ok(result)
+                Ok(Some(result))
             }
             _ => Err(Failure::Passing(DriverError::Slice(
                 "its progress holds a number that is not finite".into(),
@@ -127,14 +129,39 @@ impl<'a> Slice<'a> {
         }
     }
 
+    /// Runs `work` until `deadline`, and tells it to stop when it has become pointless.
+    pub(crate) async fn watched<T, F>(
+        &self,
+        deadline: Duration,
+        work: impl FnOnce(SliceBudget) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, SliceError>>,
+    {
+        let stop = StopFlag::default();
+        let live = LiveProgress::default();
+        let budget = SliceBudget { deadline, stop: stop.clone(), live: live.clone() };
+        let result = tokio::select! {
+            // In a fixed order, so that a simulation can repeat what happened.
+            biased;
+            result = work(budget) => result,
+            never = self.watch(&stop, &live) => match never {},
+        };
+        if stop.is_raised() {
+            // Asking again says why: the job is over, gone, or another worker's.
+            self.still_due().await?;
+        }
+        Ok(result?)
+    }
+
     /// Nothing may be released that the data set's ledger does not hold.
-    async fn ensure_charged(&self) -> Result<(), Failure> {
+    pub(crate) async fn ensure_charged(&self) -> Result<(), Failure> {
         let ledgers = LedgerStore::new(Arc::clone(&self.context.store));
         Ok(ledgers.ensure_charged(&self.job, self.context.clock.now()).await?)
     }
 
     /// The checkpoint to start from, checked against its hash.
-    async fn checkpoint(&self) -> Result<Option<Bytes>, Failure> {
+    pub(crate) async fn checkpoint(&self) -> Result<Option<Bytes>, Failure> {
         let Some(reference) = &self.job.checkpoint else { return Ok(None) };
         let bytes = self.context.store.get(&reference.key).await?.bytes;
         if sha256(&bytes) == reference.sha256 {
@@ -152,7 +179,7 @@ impl<'a> Slice<'a> {
                     let change = Change::Report { epoch: self.epoch(), report };
                     self.change(change).await.map_err(Failure::from)
                 }
-                None => self.still_ours().await,
+                None => self.still_due().await,
             };
             if matches!(looked, Err(Failure::Lost(_))) {
                 stop.raise();
@@ -161,16 +188,18 @@ impl<'a> Slice<'a> {
         }
     }
 
-    async fn still_ours(&self) -> Result<(), Failure> {
+    /// Whether the slice is still to be done, and by whoever has taken this lease or, for a shard, by anybody.
+    pub(crate) async fn still_due(&self) -> Result<(), Failure> {
         let state = self.jobs.load(&self.job.tenant, &self.job.id).await?.value;
         let (epoch, current) = (self.epoch(), state.lease.epoch);
-        match state.status.is_final() {
-            true => Err(JobStoreError::Refused(Refusal::Finished).into()),
-            false if epoch != current => {
-                Err(JobStoreError::Refused(Refusal::Fenced { epoch, current }).into())
-            }
-            false => Ok(()),
-        }
+        let (slice, next) = (self.job.next_slice, state.next_slice);
+        let refusal = match self.job.lease.expires_at {
+            _ if state.status.is_final() => Refusal::Finished,
+            Some(_) if epoch != current => Refusal::Fenced { epoch, current },
+            None if slice != next => Refusal::StaleSlice { slice, next },
+            _ => return Ok(()),
+        };
+        Err(JobStoreError::Refused(refusal).into())
     }
 
     async fn commit(&self, checkpoint: Vec<u8>, report: Report) -> Result<Outcome, Failure> {
@@ -184,19 +213,35 @@ impl<'a> Slice<'a> {
         store.put(&reference.key, Bytes::from(checkpoint), PutCondition::Always).await?;
         self.change(Change::Commit { epoch: self.epoch(), checkpoint: reference, report }).await?;
         let slice = self.job.next_slice + 1;
-        let next = SliceMessage::whole(tenant, job, slice);
-        self.context
-            .queue
-            .send(&next, Duration::ZERO)
-            .await
-            .map_err(|error| Failure::Passing(error.into()))?;
-        if let Some(old) = &self.job.checkpoint {
-            // What stays behind is removed when the job ends.
-            if let Err(error) = store.delete(&old.key).await {
-                tracing::warn!(%job, %error, "an old checkpoint could not be deleted");
-            }
+        match self.job.spec.dp_lora.workers {
+            1 => self.send(&SliceMessage::whole(tenant, job, slice)).await?,
+            workers => self.ask_for_shards(slice, 0..workers).await?,
+        }
+        // What stays behind is removed when the job ends.
+        if let Err(error) = self.delete_old().await {
+            tracing::warn!(%job, %error, "an old checkpoint could not be deleted");
         }
         Ok(Outcome::Continued)
+    }
+
+    pub(crate) async fn send(&self, message: &SliceMessage) -> Result<(), Failure> {
+        let sent = self.context.queue.send(message, Duration::ZERO).await;
+        sent.map_err(|error| Failure::Passing(error.into()))
+    }
+
+    /// What this slice started from.
+    async fn delete_old(&self) -> Result<(), StoreError> {
+        let store = &self.context.store;
+        if let Some(old) = &self.job.checkpoint {
+            store.delete(&old.key).await?;
+        }
+        if self.job.spec.dp_lora.workers > 1 {
+            let prefix = keys::shards_prefix(&self.job.tenant, &self.job.id, self.job.next_slice);
+            for key in store.list(&prefix, None, MAX_SHARD_KEYS).await?.keys {
+                store.delete(&key).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn succeed(&self, files: Vec<(String, Vec<u8>)>, report: Report) -> Result<Outcome, Failure> {
@@ -216,7 +261,12 @@ impl<'a> Slice<'a> {
                 self.tidy().await;
                 Ok(Outcome::Failed)
             }
-            Err(JobStoreError::Refused(Refusal::Finished)) | Err(JobStoreError::Missing) => {
+            Err(
+                JobStoreError::Refused(Refusal::Finished)
+                | JobStoreError::Missing
+                | JobStoreError::Deleted(_),
+            ) => {
+                self.tidy().await;
                 Ok(Outcome::Finished)
             }
             Err(JobStoreError::Refused(Refusal::Fenced { .. })) => Err(DriverError::Fenced),
@@ -240,11 +290,11 @@ impl<'a> Slice<'a> {
         Err(error)
     }
 
-    async fn tidy(&self) {
+    pub(crate) async fn tidy(&self) {
         results::tidy(&self.context.store, self.jobs, &self.job.tenant, &self.job.id).await;
     }
 
-    async fn change(&self, change: Change) -> Result<(), JobStoreError> {
+    pub(crate) async fn change(&self, change: Change) -> Result<(), JobStoreError> {
         let now = self.context.clock.now();
         let apply = |state: &JobState| transition(state, change.clone(), now);
         self.jobs.update(&self.job.tenant, &self.job.id, apply).await.map(|_| ())

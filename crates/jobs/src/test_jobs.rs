@@ -8,6 +8,7 @@ use protocol::id::{FileId, JobId, ModelId, TenantId};
 use protocol::message::SliceMessage;
 use protocol::state::{JobSpec, JobState, LossPoint, Progress, Protection, Report};
 use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
 
 /// Calibrated once.
 static PROTECTION: LazyLock<Protection> = LazyLock::new(protection);
@@ -42,6 +43,13 @@ pub(crate) fn queued(number: u8) -> JobState {
     let seed = dp::SecretSeed::from_bytes([number; 32]);
     let (id, tenant) = (JobId::from_entropy([number; 12]), TenantId::parse("acme").unwrap());
     JobState::new(id, tenant, spec, PROTECTION.clone(), seed, CREATED)
+}
+
+/// A queued job on each of whose steps `workers` functions work.
+pub(crate) fn fanned_out(number: u8, workers: u32) -> JobState {
+    let mut job = queued(number);
+    job.spec.dp_lora.workers = workers;
+    job
 }
 
 /// The message for a slice of `state`.
@@ -106,4 +114,36 @@ impl SliceRunner for CountingRunner {
         let files = vec![("adapter.txt".to_owned(), history), ("privacy.json".to_owned(), b"{}".to_vec())];
         Ok(SliceResult::Finished { files, report })
     }
+
+    async fn shard(
+        &self,
+        _: &JobState,
+        checkpoint: Option<Bytes>,
+        shard: u32,
+        _: SliceBudget,
+    ) -> Result<Vec<u8>, SliceError> {
+        match (self.script.lock().unwrap())() {
+            Script::Steps(_) => Ok(shard_of(checkpoint.as_deref().unwrap_or_default(), shard)),
+            Script::Fail(error) => Err(error),
+        }
+    }
+
+    async fn reduce(
+        &self,
+        job: &JobState,
+        checkpoint: Option<Bytes>,
+        shards: Vec<Bytes>,
+    ) -> Result<SliceResult, SliceError> {
+        let before = checkpoint.as_deref().unwrap_or_default();
+        let expected: Vec<_> = (0..job.spec.dp_lora.workers).map(|shard| shard_of(before, shard)).collect();
+        assert_eq!(shards, expected, "the step's own shards, in order");
+        let budget =
+            SliceBudget { deadline: Duration::MAX, stop: Default::default(), live: Default::default() };
+        Self::steps(self.total, 1).run(job, checkpoint, budget).await
+    }
+}
+
+/// What shard `shard` of the step after `checkpoint` comes to.
+pub(crate) fn shard_of(checkpoint: &[u8], shard: u32) -> Vec<u8> {
+    format!("{} {shard}", crate::slice::sha256(checkpoint)).into_bytes()
 }

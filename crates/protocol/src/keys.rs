@@ -22,6 +22,11 @@ pub fn files_prefix(tenant: &TenantId) -> String {
     format!("tenants/{tenant}/files/")
 }
 
+/// Prefix of all of one file's objects.
+pub fn file_folder(tenant: &TenantId, file: &FileId) -> String {
+    format!("tenants/{tenant}/files/{file}/")
+}
+
 /// A file's metadata.
 pub fn file_meta(tenant: &TenantId, file: &FileId) -> String {
     format!("tenants/{tenant}/files/{file}/meta.json")
@@ -58,7 +63,12 @@ pub fn jobs_prefix(tenant: &TenantId) -> String {
     format!("tenants/{tenant}/jobs/")
 }
 
-/// A job's state.
+/// Prefix of all of one job's objects.
+pub fn job_folder(tenant: &TenantId, job: &JobId) -> String {
+    format!("tenants/{tenant}/jobs/{job}/")
+}
+
+/// A job's state, or its receipt once it was deleted.
 pub fn job_state(tenant: &TenantId, job: &JobId) -> String {
     format!("tenants/{tenant}/jobs/{job}/state.json")
 }
@@ -77,6 +87,11 @@ pub fn shards_prefix(tenant: &TenantId, job: &JobId, slice: u64) -> String {
 pub fn shard(tenant: &TenantId, job: &JobId, slice: u64, shard: u32) -> String {
     // Three digits, so that a listing is in the shards' order.
     format!("{}{shard:03}", shards_prefix(tenant, job, slice))
+}
+
+/// Written by the shard that found its slice complete: it, and nobody else, asks for the slice's step.
+pub fn shards_ready(tenant: &TenantId, job: &JobId, slice: u64) -> String {
+    format!("{}ready", shards_prefix(tenant, job, slice))
 }
 
 /// One file of the adapter folder that the lease `epoch` wrote.

@@ -7,11 +7,17 @@ use dp::{Budget, DpSgdPlan, Event as Release, SecretSeed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Code of the error of a job that failed for a reason on the service's side.
+pub const SERVICE_FAULT: &str = "internal_error";
+
 /// Version of the stored form.
 pub const STATE_VERSION: u32 = 2;
 
 /// Events kept in a job. Older progress events go first; changes of status are few and stay well within this.
 pub const MAX_EVENTS: usize = 500;
+
+/// Points of a loss curve, about: as many as a picture can show and a job's state can hold.
+pub const LOSS_POINTS: u64 = 200;
 
 /// Where a job stands. The names are those of OpenAI's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +81,15 @@ pub struct LossPoint {
     pub steps: u64,
     /// The loss; with so much noise that it may be below 0.
     pub loss: f64,
+}
+
+impl LossPoint {
+    /// The mean over the steps of both, of which `later` is the later.
+    fn mean_with(&self, later: &Self) -> Self {
+        let steps = self.steps + later.steps;
+        let sum = self.loss * self.steps as f64 + later.loss * later.steps as f64;
+        Self { step: later.step, steps, loss: sum / steps as f64 }
+    }
 }
 
 /// What a running slice says of itself.
@@ -289,12 +304,24 @@ impl JobState {
     }
 
     /// Keeps the losses of steps that none is known of yet: the first one told of a step stays.
+    ///
+    /// Of a job with several workers each step is a slice, and its loss comes alone: here they become means over some steps.
     pub(crate) fn keep_losses(&mut self, losses: &[LossPoint]) {
+        let width = self.progress.total_steps.div_ceil(LOSS_POINTS);
+        let gathers = self.spec.dp_lora.workers > 1;
         for point in losses.iter().filter(|point| point.loss.is_finite()) {
-            if self.losses.last().is_none_or(|last| last.step < point.step) {
-                self.losses.push(*point);
+            match self.losses.last_mut() {
+                Some(last) if point.step <= last.step => {}
+                Some(last) if gathers && last.steps < width => *last = last.mean_with(point),
+                _ => self.losses.push(*point),
             }
         }
+    }
+
+    /// True when its operator may put it back to work: it failed for a reason on the service's side, so what it has left is kept.
+    pub fn can_be_redriven(&self) -> bool {
+        let code = self.error.as_ref().and_then(|error| error.code.as_deref());
+        self.status == Status::Failed && code == Some(SERVICE_FAULT)
     }
 
     /// Adds an event and drops the oldest beyond [`MAX_EVENTS`].

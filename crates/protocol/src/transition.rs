@@ -10,8 +10,10 @@
 //!                          └────────────▶ failed
 //! ```
 //!
+//! Redrive takes a job that failed for a reason on the service's side back to `queued`: it goes on from its last checkpoint, with the same noise.
+//!
 //! Fail is also allowed from `queued` (a job whose message kept dying is failed by the dead-letter path). `succeeded`, `failed` and
-//! `cancelled` are final: every change is refused, so a worker that still runs when its job is cancelled finds its commit refused and stops.
+//! `cancelled` are final: every other change is refused, so a worker that still runs when its job is cancelled finds its commit refused and stops.
 //!
 //! Report says how far a running slice is, which every other change takes back, and which losses it released, which stay. Publish allows the
 //! holder to write the adapter where its owner can see it: a job that is cancelled after that has cost all it was charged.
@@ -79,6 +81,8 @@ pub enum Change {
     },
     /// The owner stops the job.
     Cancel,
+    /// The operator puts a job back to work that failed for a reason on the service's side.
+    Redrive,
 }
 
 /// Why a change is refused.
@@ -117,6 +121,9 @@ pub enum Refusal {
         /// The present epoch.
         current: u64,
     },
+    /// Only a failure on the service's side can be undone.
+    #[error("the job did not fail for a reason on the service's side")]
+    NotRedrivable,
     /// A job cannot succeed before its adapter was published.
     #[error("the adapter was not published")]
     NotPublished,
@@ -135,7 +142,7 @@ pub enum Refusal {
 /// # Errors
 /// A [`Refusal`]; the state stays as it was.
 pub fn transition(state: &JobState, change: Change, now: u64) -> Result<JobState, Refusal> {
-    if state.status.is_final() {
+    if state.status.is_final() && change != Change::Redrive {
         return Err(Refusal::Finished);
     }
     let mut next = state.clone();
@@ -160,6 +167,7 @@ pub fn transition(state: &JobState, change: Change, now: u64) -> Result<JobState
             check_epoch(&next, epoch)?;
             next.lease.expires_at = None;
         }
+        Change::Redrive => redrive(&mut next, now)?,
         Change::Cancel => {
             finish(&mut next, Status::Cancelled, Level::Info, "The job was cancelled by its owner.", now)
         }
@@ -195,12 +203,17 @@ fn commit(
     now: u64,
 ) -> Result<(), Refusal> {
     check_epoch(state, epoch)?;
+    let before = state.progress.step;
     advance(state, report)?;
     state.checkpoint = Some(checkpoint);
     state.lease.expires_at = None;
     state.next_slice += 1;
-    let message = format!("Step {} of {} is done.", state.progress.step, state.progress.total_steps);
-    state.record(now, Level::Info, message, true);
+    let Progress { step, total_steps, .. } = state.progress;
+    // Of a job with several workers each step is a slice: a hundred of them tell the story as well.
+    let hundredth = |step: u64| step.saturating_mul(100) / total_steps.max(1);
+    if state.spec.dp_lora.workers == 1 || hundredth(step) != hundredth(before) {
+        state.record(now, Level::Info, format!("Step {step} of {total_steps} is done."), true);
+    }
     Ok(())
 }
 
@@ -234,6 +247,16 @@ fn fail(state: &mut JobState, epoch: Option<u64>, error: ErrorObject, now: u64) 
     let message = error.message.clone();
     state.error = Some(error);
     finish(state, Status::Failed, Level::Error, message, now);
+    Ok(())
+}
+
+fn redrive(state: &mut JobState, now: u64) -> Result<(), Refusal> {
+    if !state.can_be_redriven() {
+        return Err(Refusal::NotRedrivable);
+    }
+    state.status = Status::Queued;
+    (state.error, state.finished_at) = (None, None);
+    state.record(now, Level::Info, "The service's operator has put the job back to work.", true);
     Ok(())
 }
 

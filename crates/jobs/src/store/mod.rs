@@ -121,6 +121,23 @@ pub trait Store: Send + Sync {
     /// Removes the object; removing what is not there is fine.
     async fn delete(&self, key: &str) -> Result<(), StoreError>;
 
+    /// Removes all objects that begin with `prefix`, with all their versions where the store keeps any; of `keep` the present version stays.
+    /// Returns how many versions were removed.
+    async fn purge(&self, prefix: &str, keep: Option<&str>) -> Result<u64, StoreError> {
+        let (mut removed, mut after) = (0, None);
+        loop {
+            let page = self.list(prefix, after.as_deref(), 1000).await?;
+            for key in page.keys.iter().filter(|key| Some(key.as_str()) != keep) {
+                self.delete(key).await?;
+                removed += 1;
+            }
+            if !page.more {
+                return Ok(removed);
+            }
+            after = page.keys.last().cloned();
+        }
+    }
+
     /// At most `limit` keys (1 to 1000) that begin with `prefix` and come after `start_after`.
     async fn list(
         &self,

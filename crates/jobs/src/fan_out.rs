@@ -1,0 +1,263 @@
+//! A step by several workers.
+//!
+//! ```text
+//! whole message ─▶ lease ─▶ shards missing? ─▶ give the lease back ─▶ one message for each missing shard
+//! shard message ─▶ noised sum (put if absent) ─▶ all there? ─▶ ready (put if absent) ─▶ whole message
+//! whole message ─▶ lease ─▶ all there ─▶ make the step ─▶ commit (one CAS) ─▶ one message for each shard of the next slice
+//! ```
+//!
+//! Shards hold no lease: two workers on one shard come to the same bytes, and the first to write them wins. A crash between any two arrows is
+//! repaired by the message, as in [`crate::driver`]. Of shards that find the slice complete at the same time the one that writes `ready` sends the
+//! whole message; a redelivered shard message sends it again, for its worker may have died in between.
+//!
+//! Invariant: what a shard stores is noised; see `dp::shards` for how the noise of all adds up to the plan’s.
+//!
+//! Invariant: a step is made from shards of one checkpoint: their keys hold the slice, and a slice has one checkpoint.
+
+use crate::driver::{Attempt, DriverContext, DriverError, Outcome, kept_failing};
+use crate::job_store::{JobStore, JobStoreError};
+use crate::results;
+use crate::slice::{Failure, MAX_SHARD_KEYS, Slice};
+use crate::store::{PutCondition, StoreError};
+use bytes::Bytes;
+use protocol::error::ErrorObject;
+use protocol::keys;
+use protocol::message::SliceMessage;
+use protocol::state::JobState;
+use protocol::transition::{Change, Refusal, transition};
+
+impl Slice<'_> {
+    /// All shards of the slice, in order; none while one is missing.
+    pub(crate) async fn gather(&self) -> Result<Option<Vec<Bytes>>, Failure> {
+        let mut shards = Vec::new();
+        let found = self.shards_found().await?;
+        if found.len() < self.workers() as usize {
+            return Ok(None);
+        }
+        for shard in found {
+            shards.push(self.context.store.get(&self.shard_key(shard)).await?.bytes);
+        }
+        Ok(Some(shards))
+    }
+
+    /// Asks for the shards that are missing, and gives the lease back first: the last of them asks for the step, which must find it free.
+    pub(crate) async fn fan_out(&self) -> Result<Outcome, Failure> {
+        let found = self.shards_found().await?;
+        // Whoever completes the slice now has not asked for its step yet.
+        self.context.store.delete(&self.ready_key()).await?;
+        self.change(Change::Release { epoch: self.epoch() }).await?;
+        let missing = (0..self.workers()).filter(|shard| !found.contains(shard));
+        self.ask_for_shards(self.job.next_slice, missing).await?;
+        Ok(Outcome::FannedOut)
+    }
+
+    pub(crate) async fn ask_for_shards(
+        &self,
+        slice: u64,
+        shards: impl Iterator<Item = u32>,
+    ) -> Result<(), Failure> {
+        for shard in shards {
+            self.send(&SliceMessage::shard(&self.job.tenant, &self.job.id, slice, shard)).await?;
+        }
+        Ok(())
+    }
+
+    fn workers(&self) -> u32 {
+        self.job.spec.dp_lora.workers
+    }
+
+    fn shard_key(&self, shard: u32) -> String {
+        keys::shard(&self.job.tenant, &self.job.id, self.job.next_slice, shard)
+    }
+
+    fn ready_key(&self) -> String {
+        keys::shards_ready(&self.job.tenant, &self.job.id, self.job.next_slice)
+    }
+
+    /// Numbers of the shards that are there, in order.
+    async fn shards_found(&self) -> Result<Vec<u32>, StoreError> {
+        let prefix = keys::shards_prefix(&self.job.tenant, &self.job.id, self.job.next_slice);
+        let found = self.context.store.list(&prefix, None, MAX_SHARD_KEYS).await?.keys;
+        let numbers = found.iter().filter_map(|key| key[prefix.len()..].parse().ok());
+        Ok(numbers.filter(|shard| *shard < self.workers()).collect())
+    }
+
+    /// Computes and stores one shard, and asks for the step if it was the last.
+    async fn make_shard(&self, shard: u32, attempt: Attempt) -> Result<Outcome, Failure> {
+        self.ensure_charged().await?;
+        let key = self.shard_key(shard);
+        if matches!(self.context.store.head(&key).await, Err(StoreError::NotFound { .. })) {
+            let (checkpoint, runner) = (self.checkpoint().await?, &self.context.runner);
+            let work = |budget| runner.shard(&self.job, checkpoint, shard, budget);
+            let sum = self.watched(attempt.deadline, work).await?;
+            match self.context.store.put(&key, Bytes::from(sum), PutCondition::IfAbsent).await {
+                Ok(_) | Err(StoreError::PreconditionFailed) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if let Err(failure) = self.still_due().await {
+            if let Failure::Lost(_) = failure {
+                // Too late: nobody will look at it any more.
+                self.context.store.delete(&key).await?;
+            }
+            return Err(failure);
+        }
+        if self.shards_found().await?.len() == self.workers() as usize {
+            self.ask_for_step(attempt).await?;
+        }
+        Ok(Outcome::ShardDone)
+    }
+
+    async fn ask_for_step(&self, attempt: Attempt) -> Result<(), Failure> {
+        let ready = self.context.store.put(&self.ready_key(), Bytes::new(), PutCondition::IfAbsent).await;
+        match ready {
+            Ok(_) => {}
+            Err(StoreError::PreconditionFailed) if attempt.receive_count > 1 => {}
+            Err(StoreError::PreconditionFailed) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        self.send(&SliceMessage::whole(&self.job.tenant, &self.job.id, self.job.next_slice)).await
+    }
+
+    /// Fails the job; nobody may hold its lease.
+    async fn fail_shard(&self, error: ErrorObject) -> Result<Outcome, DriverError> {
+        match self.change(Change::Fail { epoch: None, error }).await {
+            Ok(()) => {
+                self.tidy().await;
+                Ok(Outcome::Failed)
+            }
+            Err(JobStoreError::Refused(Refusal::LeaseHeld { until })) => Err(DriverError::Busy { until }),
+            Err(error) => match Failure::from(error) {
+                Failure::Lost(_) => Ok(Outcome::Finished),
+                Failure::Passing(error) => Err(error),
+                // A refused change of state is never one of these.
+                Failure::Permanent(error) => Err(DriverError::Slice(error.message)),
+            },
+        }
+    }
+}
+
+/// Runs the shard that `message` asks for.
+pub(crate) async fn run_shard(
+    context: &DriverContext,
+    jobs: &JobStore,
+    message: &SliceMessage,
+    shard: u32,
+    attempt: Attempt,
+) -> Result<Outcome, DriverError> {
+    let job = match due(context, jobs, message, shard).await? {
+        Due::Yes(job) => *job,
+        Due::No(outcome) => return Ok(outcome),
+    };
+    let slice = Slice { context, jobs, job };
+    let failure = match slice.make_shard(shard, attempt).await {
+        Ok(outcome) => return Ok(outcome),
+        Err(failure) => failure,
+    };
+    match failure {
+        Failure::Lost(JobStoreError::Refused(Refusal::StaleSlice { .. })) => {
+            Ok(Outcome::Stale { resent: false })
+        }
+        Failure::Lost(_) => {
+            slice.tidy().await;
+            Ok(Outcome::Finished)
+        }
+        Failure::Permanent(error) => slice.fail_shard(error).await,
+        Failure::Passing(error) => {
+            let (job, slice_number) = (&message.job, message.slice);
+            tracing::warn!(%job, slice = slice_number, shard, attempt.receive_count, %error, "a slice failed");
+            match attempt.receive_count >= context.limits.max_receives {
+                true => slice.fail_shard(kept_failing()).await,
+                false => Err(error),
+            }
+        }
+    }
+}
+
+enum Due {
+    Yes(Box<JobState>),
+    No(Outcome),
+}
+
+/// The job, if the shard is to be computed now.
+async fn due(
+    context: &DriverContext,
+    jobs: &JobStore,
+    message: &SliceMessage,
+    shard: u32,
+) -> Result<Due, DriverError> {
+    let (tenant, job) = (&message.tenant, &message.job);
+    let mut state = match jobs.load(tenant, job).await {
+        Ok(stored) => stored.value,
+        Err(JobStoreError::Missing | JobStoreError::Deleted(_)) => {
+            results::tidy(&context.store, jobs, tenant, job).await;
+            return Ok(Due::No(Outcome::Dropped));
+        }
+        Err(error) => return Err(DriverError::Jobs(error)),
+    };
+    if state.status.is_final() {
+        results::tidy(&context.store, jobs, tenant, job).await;
+        return Ok(Due::No(Outcome::Finished));
+    }
+    if message.slice < state.next_slice {
+        return Ok(Due::No(Outcome::Stale { resent: false }));
+    }
+    if message.slice > state.next_slice || shard >= state.spec.dp_lora.workers {
+        tracing::error!(%job, slice = message.slice, shard, "a message for a shard that is not due is dropped; nobody should send one");
+        return Ok(Due::No(Outcome::Dropped));
+    }
+    // A shard’s worker holds no lease, whoever else does.
+    state.lease.expires_at = None;
+    Ok(Due::Yes(Box::new(state)))
+}
+
+/// Settles a shard’s message that was received too often: fails the job if the shard is still missing.
+pub(crate) async fn settle(
+    context: &DriverContext,
+    jobs: &JobStore,
+    message: &SliceMessage,
+    shard: u32,
+) -> Result<Outcome, DriverError> {
+    let job = match due(context, jobs, message, shard).await? {
+        Due::Yes(job) => *job,
+        Due::No(outcome) => return Ok(outcome),
+    };
+    let slice = Slice { context, jobs, job };
+    match context.store.head(&slice.shard_key(shard)).await {
+        Ok(_) => {
+            // Its worker may have died before it asked for the step.
+            context
+                .queue
+                .send(&SliceMessage { shard: None, ..message.clone() }, std::time::Duration::ZERO)
+                .await?;
+            Ok(Outcome::Stale { resent: true })
+        }
+        Err(StoreError::NotFound { .. }) => {
+            tracing::error!(job = %message.job, slice = message.slice, shard, "a job was failed by its dead letter");
+            let fail = |state: &JobState| {
+                let (slice, next) = (message.slice, state.next_slice);
+                if slice != next && !state.status.is_final() {
+                    return Err(Refusal::StaleSlice { slice, next });
+                }
+                transition(state, Change::Fail { epoch: None, error: kept_failing() }, context.clock.now())
+            };
+            match jobs.update(&message.tenant, &message.job, fail).await {
+                Ok(_) => {
+                    slice.tidy().await;
+                    Ok(Outcome::Failed)
+                }
+                Err(JobStoreError::Refused(Refusal::LeaseHeld { until })) => Err(DriverError::Busy { until }),
+                Err(error) => match Failure::from(error) {
+                    Failure::Lost(_) => Ok(Outcome::Stale { resent: false }),
+                    Failure::Passing(error) => Err(error),
+                    Failure::Permanent(error) => Err(DriverError::Slice(error.message)),
+                },
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+#[path = "fan_out_tests.rs"]
+mod tests;
