@@ -55,13 +55,14 @@ def set_response(stream, domain, neighbours, hi, lo):
         draw -= weight
 
 
-SAMPLING, NOISE, INIT, PERTURBATION, LOSS = 1, 2, 3, 4, 5
+SAMPLING, NOISE, INIT, PERTURBATION, LOSS, SHARD_NOISE, SHARD_LOSS = 1, 2, 3, 4, 5, 6, 7
 if __name__ == "__main__":
     rate = Fraction(0.3)
     sampling, responses = Stream(SAMPLING), Stream(PERTURBATION)
     hi, lo = math.floor(math.e**2 * 2**32 * (1 - 2**-50)), 2**32
     print(json.dumps({
-        "first_u64": [[purpose, Stream(purpose).u64()] for purpose in (SAMPLING, NOISE, INIT, PERTURBATION, LOSS)],
+        "first_u64": [[purpose, Stream(purpose).u64()]
+                      for purpose in (SAMPLING, NOISE, INIT, PERTURBATION, LOSS, SHARD_NOISE, SHARD_LOSS)],
         "poisson_30_of_0.3": [i for i in range(30) if sampling.u64() < math.floor(rate * 2**64)],
         "set_rr_weights": [hi, lo],
         "set_rr_10_of_set_4_1_7": [set_response(responses, 10, [4, 1, 7], hi, lo) for _ in range(40)],

@@ -31,7 +31,7 @@ use crate::DpError;
 use crate::noise::rounded_gaussian;
 
 /// With less noise a coordinate of a point could leave 32 bits; and nothing would be protected.
-const MIN_NOISE_MULTIPLIER: f64 = 0.01;
+pub(crate) const MIN_NOISE_MULTIPLIER: f64 = 0.01;
 /// With more noise the whole clipping norm would be fewer than 16 steps of the lattice.
 const MAX_NOISE_MULTIPLIER: f64 = (1 << 20) as f64;
 /// So many points cannot overflow the sum, nor can the noise then.
@@ -141,6 +141,13 @@ impl ClippedSum {
         released
     }
 
+    /// The noisy sum in steps of the lattice, for sums of one kind that are added up before they are scaled.
+    pub(crate) fn release_points(self, rng: &mut impl CryptoRng) -> Vec<i64> {
+        let mut released = Vec::with_capacity(self.sum.len());
+        self.release_each(rng, |noisy| released.push(noisy));
+        released
+    }
+
     fn release_each(self, rng: &mut impl CryptoRng, mut see: impl FnMut(i64)) {
         // Of a size that stays in the cache. It changes nothing: the noise is the same in one piece.
         let mut noise = [0; 1024];
@@ -152,7 +159,7 @@ impl ClippedSum {
     }
 
     /// The lattice's step, s.
-    fn step(&self) -> f64 {
+    pub(crate) fn step(&self) -> f64 {
         self.noise_multiplier * self.max_norm / rounded_gaussian::STANDARD_DEVIATION
     }
 

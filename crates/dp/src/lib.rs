@@ -10,7 +10,7 @@
 //! that the stated ε or δ never errs low.
 //!
 //! Reading order: [`Epsilon`], [`Delta`], [`PrivacyUnit`] → [`SecretSeed`] → [`noise`], [`clipping`], [`ClippedSum`], [`poisson`] →
-//! [`accountant`], [`calibration`] → [`DpSgdPlan`] → [`Ledger`]; [`mechanism`] stands alone.
+//! [`accountant`], [`calibration`] → [`DpSgdPlan`] → [`shards`], [`Ledger`]; [`mechanism`] stands alone.
 
 pub mod accountant;
 pub mod calibration;
@@ -26,6 +26,8 @@ mod plan;
 pub mod poisson;
 mod randomized_response;
 mod seed;
+pub mod shards;
+mod sums;
 #[cfg(test)]
 mod test_statistics;
 
@@ -40,3 +42,4 @@ pub use parameters::{Delta, Epsilon, default_delta};
 pub use plan::{DpSgdPlan, MAX_LOSS, MAX_STEPS, PlanParameters, PlanRequest, Released, StepSum};
 pub use randomized_response::{KaryRandomizedResponse, SetRandomizedResponse};
 pub use seed::{Purpose, SecretSeed};
+pub use shards::{MAX_SHARDS, NoisyShard, Shard, ShardCount, ShardError, ShardId, ShardSum};

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::accountant::rdp::RdpCurve;
 use crate::accountant::{Event, pld, rdp};
+use crate::sums::{BatchSums, Noise};
 use crate::{
     Accountant, ClippedSum, Delta, DpError, Epsilon, NeighboringRelation, PrivacyUnit, Purpose, SecretSeed,
     calibration, poisson,
@@ -276,18 +277,15 @@ impl DpSgdPlan {
         poisson::sample_batch(&mut rng, self.fields.records, self.sampling_rate())
     }
 
+    /// The noise multipliers of what a step releases.
+    pub(crate) fn noise(&self) -> Noise {
+        let PlanFields { noise_multiplier, loss_noise_multiplier, .. } = self.fields;
+        Noise { gradient: noise_multiplier, loss: loss_noise_multiplier }
+    }
+
     /// The sums of one step, empty: what the records of its batch add to, and what leaves it.
     pub fn step(&self, dimension: usize) -> StepSum<'_> {
-        let PlanFields { max_grad_norm, noise_multiplier, .. } = self.fields;
-        let sum = |dimension, norm, noise| {
-            // The plan's checks include the sum's.
-            ClippedSum::new(dimension, norm, noise).expect("a valid plan has valid sums")
-        };
-        StepSum {
-            plan: self,
-            gradients: sum(dimension, max_grad_norm, noise_multiplier),
-            losses: self.fields.loss_noise_multiplier.map(|noise| sum(1, MAX_LOSS / 2.0, noise)),
-        }
+        StepSum { plan: self, sums: BatchSums::new(dimension, self.fields.max_grad_norm, self.noise()) }
     }
 
     /// What an accountant is told of the whole run.
@@ -343,8 +341,7 @@ fn round_up(value: f64) -> f64 {
 #[derive(Debug, Clone)]
 pub struct StepSum<'a> {
     plan: &'a DpSgdPlan,
-    gradients: ClippedSum,
-    losses: Option<ClippedSum>,
+    sums: BatchSums,
 }
 
 /// What a step releases: all that may be known of its batch.
@@ -362,18 +359,15 @@ impl StepSum<'_> {
     /// # Panics
     /// If the gradient has another dimension than the sum.
     pub fn add(&mut self, gradient: &[f32], loss: f64) {
-        self.gradients.add(gradient);
-        if let Some(losses) = &mut self.losses {
-            // About the middle the sensitivity is half of what it is about 0, and a batch of another size than expected distorts the mean less.
-            losses.add(&[(loss.clamp(0.0, MAX_LOSS) - MAX_LOSS / 2.0) as f32]);
-        }
+        self.sums.add(gradient, loss);
     }
 
     /// Adds the step's noise, the same whenever the step is run again with the same seed.
     pub fn release(self, seed: &SecretSeed, step: u64) -> Released {
         let batch = self.plan.fields.expected_batch_size as f64;
-        let gradient = self.gradients.release_scaled(&mut seed.stream(Purpose::GradientNoise, step), batch);
-        let loss = self.losses.map(|losses| {
+        let gradient =
+            self.sums.gradients.release_scaled(&mut seed.stream(Purpose::GradientNoise, step), batch);
+        let loss = self.sums.losses.map(|losses| {
             let noisy = losses.release(&mut seed.stream(Purpose::LossNoise, step));
             MAX_LOSS / 2.0 + noisy.iter().sum::<f64>() / batch
         });

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::noise::golden;
 
 fn request() -> PlanRequest {
     PlanRequest {
@@ -139,6 +140,19 @@ fn a_repeated_step_releases_the_same_again_and_an_empty_batch_is_a_step() {
     for other in [other_step, other_seed] {
         assert!(first.gradient.iter().zip(&other.gradient).all(|(a, b)| a != b) && first.loss != other.loss);
     }
+}
+
+#[test]
+fn a_step_that_is_not_split_has_the_noise_of_the_second_implementation() {
+    let plan = DpSgdPlan::calibrate(request()).unwrap();
+    let golden = &golden::rounded_gaussians()[1];
+    let seed = SecretSeed::from_bytes(std::array::from_fn(|i| i as u8));
+    let released = plan.step(golden.first_draws.len()).release(&seed, 3).gradient;
+    let lattice = plan.noise_multiplier() * 0.5 / f64::from(1 << golden.log2_sigma) / 64.0;
+    let expected: Vec<f32> =
+        golden.first_draws.iter().map(|&draw| (f64::from(draw) * lattice) as f32).collect();
+    assert!(expected.len() > 5);
+    assert_eq!(released, expected);
 }
 
 fn written() -> serde_json::Value {

@@ -43,6 +43,10 @@ pub enum Purpose {
     LossNoise,
     /// Local perturbation of text.
     Perturbation,
+    /// The noise on a shard's share of a step's gradient sum.
+    ShardGradientNoise,
+    /// The noise on a shard's share of a step's loss.
+    ShardLossNoise,
 }
 
 impl Purpose {
@@ -54,6 +58,8 @@ impl Purpose {
             Self::AdapterInit => 3,
             Self::Perturbation => 4,
             Self::LossNoise => 5,
+            Self::ShardGradientNoise => 6,
+            Self::ShardLossNoise => 7,
         }
     }
 }

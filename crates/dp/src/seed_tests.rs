@@ -2,12 +2,14 @@ use rand::Rng as _;
 
 use super::*;
 
-const PURPOSES: [Purpose; 5] = [
+const PURPOSES: [Purpose; 7] = [
     Purpose::PoissonSampling,
     Purpose::GradientNoise,
     Purpose::AdapterInit,
     Purpose::Perturbation,
     Purpose::LossNoise,
+    Purpose::ShardGradientNoise,
+    Purpose::ShardLossNoise,
 ];
 
 fn seed() -> SecretSeed {
@@ -17,6 +19,7 @@ fn seed() -> SecretSeed {
 #[test]
 fn streams_are_those_of_the_documented_derivation() {
     let golden: serde_json::Value = serde_json::from_str(include_str!("../goldens/streams.json")).unwrap();
+    assert_eq!(golden["first_u64"].as_array().unwrap().len(), PURPOSES.len());
     for (purpose, expected) in PURPOSES.into_iter().zip(golden["first_u64"].as_array().unwrap()) {
         assert_eq!(u64::from(purpose.tag()), expected[0].as_u64().unwrap());
         assert_eq!(seed().stream(purpose, 3).next_u64(), expected[1].as_u64().unwrap());

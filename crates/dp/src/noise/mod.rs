@@ -11,7 +11,7 @@
 mod discrete_laplace;
 mod fixed_point;
 #[cfg(test)]
-mod golden;
+pub(crate) mod golden;
 pub mod rounded_gaussian;
 mod uniform;
 mod words;

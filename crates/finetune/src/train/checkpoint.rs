@@ -5,14 +5,13 @@
 //! the run's identity as JSON (one entry, because the order of several is not fixed, and equal states shall have equal
 //! bytes). Random streams derive from the seed and the step's number, so the step is all the random state there is.
 
-use std::collections::HashMap;
-
 use dp::{Purpose, SecretSeed};
 use rand::Rng;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::container::{self, Tensor};
 use super::optimizer::State;
 use super::{Optimizer, TrainError, TrainingConfig};
 use crate::adapter::Adapter;
@@ -69,7 +68,8 @@ impl Identity {
         Self { start_sha256: adapter.map(adapter_sha256), ..self }
     }
 
-    fn difference(&self, other: &Self) -> Option<&'static str> {
+    /// What the two runs do not have in common, if anything.
+    pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
         let parts = [
             ("model", self.model_sha256 == other.model_sha256),
             ("data file", self.data_sha256 == other.data_sha256),
@@ -105,20 +105,10 @@ fn seed_check(seed: &SecretSeed) -> String {
 /// The checkpoint's bytes; equal states give equal bytes.
 pub(crate) fn write(state: &State, identity: &Identity) -> Vec<u8> {
     let metadata = Metadata { version: VERSION, step: state.steps, identity: identity.clone() };
-    // Serialising plain structs with string keys into memory has no way to fail.
-    let metadata = serde_json::to_string(&metadata).expect("the metadata is plain data");
     let vectors = [("parameters", state.parameters.as_slice())].into_iter().chain(state.memory.parts());
-    let parts: Vec<(&str, Vec<u8>)> =
-        vectors.map(|(name, values)| (name, encode(values, Dtype::F32))).collect();
-    let shape = vec![state.parameters.len()];
-    let views = parts.iter().map(|(name, bytes)| {
-        // The bytes were encoded from as many f32 values as the shape says.
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("the shape fits the bytes");
-        (*name, view)
-    });
-    let header = HashMap::from([(METADATA_KEY.to_owned(), metadata)]);
-    // Only a header above 100 MB fails, and this one has a few tensors.
-    safetensors::serialize(views, Some(header)).expect("the header is small")
+    let tensors =
+        vectors.map(|(name, values)| Tensor { name, dtype: Dtype::F32, bytes: encode(values, Dtype::F32) });
+    container::write(&tensors.collect::<Vec<_>>(), METADATA_KEY, &metadata)
 }
 
 /// Reads a checkpoint of the run `identity` with `length` trained values.
@@ -129,10 +119,7 @@ pub(crate) fn read(
     length: usize,
 ) -> Result<State, TrainError> {
     let corrupt = |reason: String| TrainError::CorruptCheckpoint(reason);
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| corrupt(e.to_string()))?;
-    let text = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY));
-    let text = text.ok_or_else(|| corrupt("it has no checkpoint metadata".into()))?;
-    let metadata: Metadata = serde_json::from_str(text).map_err(|e| corrupt(e.to_string()))?;
+    let metadata: Metadata = container::metadata(bytes, METADATA_KEY).map_err(corrupt)?;
     if metadata.version != VERSION {
         return Err(TrainError::CheckpointMismatch("version of this program"));
     }

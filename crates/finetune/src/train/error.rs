@@ -87,6 +87,18 @@ pub enum TrainError {
         /// The step, counted from 0.
         step: u64,
     },
+    /// Steps that no privacy plan splits.
+    #[error("only steps of DP-SGD can be split into shards: train on one machine, or with a privacy plan")]
+    NotSharded,
+    /// The shards do not make up a step of this run.
+    #[error(transparent)]
+    Shard(#[from] dp::ShardError),
+    /// The bytes are not a shard's.
+    #[error("the file of a shard is corrupt or truncated: {0}; make the shard again")]
+    CorruptShard(String),
+    /// The shard belongs to another run, or to this one at another place.
+    #[error("the shard was made with another {0}: make it again from the run's last checkpoint")]
+    ShardMismatch(&'static str),
     /// The checkpoint's bytes are not a checkpoint.
     #[error("the checkpoint is corrupt or truncated: {0}")]
     CorruptCheckpoint(String),

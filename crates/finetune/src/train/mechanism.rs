@@ -22,6 +22,11 @@ pub trait StepMechanism: Send + Sync {
 
     /// An empty sum of gradients of `dimension` values.
     fn accumulator(&self, dimension: usize) -> Box<dyn Accumulate + '_>;
+
+    /// The mechanism of DP-SGD, if this is it: its steps, and no others, can be split into shards.
+    fn poisson_gaussian(&self) -> Option<&PoissonGaussian> {
+        None
+    }
 }
 
 /// The sum of a batch's gradients before its release.
@@ -74,33 +79,55 @@ impl StepMechanism for PoissonGaussian {
     }
 
     fn accumulator(&self, dimension: usize) -> Box<dyn Accumulate + '_> {
-        let sum = self.plan.step(dimension);
-        Box::new(GaussianSum { mechanism: self, sum, limited: Vec::new() })
+        let limiter = Limiter::new(self);
+        Box::new(GaussianSum { seed: &self.seed, sum: self.plan.step(dimension), limiter })
+    }
+
+    fn poisson_gaussian(&self) -> Option<&PoissonGaussian> {
+        Some(self)
+    }
+}
+
+/// The clipping rule at the plan's norm.
+pub(crate) struct Limiter<'a> {
+    clipper: &'a Clipper,
+    max_norm: f64,
+    /// The gradient that is being limited; kept for the next one's room.
+    limited: Vec<f32>,
+}
+
+impl<'a> Limiter<'a> {
+    pub(crate) fn new(mechanism: &'a PoissonGaussian) -> Self {
+        let PoissonGaussian { plan, clipper, .. } = mechanism;
+        Self { clipper, max_norm: plan.max_grad_norm(), limited: Vec::new() }
+    }
+
+    /// The gradient as the rule leaves it, for a sum of the plan to clip.
+    pub(crate) fn limit<'b>(&'b mut self, gradient: &'b [f32]) -> &'b [f32] {
+        if self.clipper.rule() == Clipping::Flat {
+            return gradient;
+        }
+        self.limited.clear();
+        self.limited.extend_from_slice(gradient);
+        self.clipper.limit(&mut self.limited, self.max_norm);
+        &self.limited
     }
 }
 
 /// The plan's own sums, with the seed of their noise.
 struct GaussianSum<'a> {
-    mechanism: &'a PoissonGaussian,
+    seed: &'a SecretSeed,
     sum: StepSum<'a>,
-    /// The gradient that is being added; kept for the next one's room.
-    limited: Vec<f32>,
+    limiter: Limiter<'a>,
 }
 
 impl Accumulate for GaussianSum<'_> {
     fn add(&mut self, gradient: &[f32], loss: f64) {
-        let PoissonGaussian { plan, clipper, .. } = self.mechanism;
-        if clipper.rule() == Clipping::Flat {
-            return self.sum.add(gradient, loss);
-        }
-        self.limited.clear();
-        self.limited.extend_from_slice(gradient);
-        clipper.limit(&mut self.limited, plan.max_grad_norm());
-        self.sum.add(&self.limited, loss);
+        self.sum.add(self.limiter.limit(gradient), loss);
     }
 
     fn release(self: Box<Self>, step: u64) -> Released {
-        self.sum.release(&self.mechanism.seed, step)
+        self.sum.release(self.seed, step)
     }
 }
 

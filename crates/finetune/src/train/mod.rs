@@ -2,10 +2,12 @@
 
 mod checkpoint;
 mod config;
+mod container;
 mod error;
 mod fit;
 mod mechanism;
 mod optimizer;
+mod shard_file;
 mod trainer;
 
 pub use config::{

@@ -5,11 +5,15 @@
 //! All randomness of a step comes from the secret seed and the step's number, so a step that is run again, after a crash
 //! or from a checkpoint, has the same batch, noise and result: a retry never releases a second noising of one step.
 //!
+//! A private step may also be made in shards, each noised where it is summed: see [`Trainer::shard`].
+//!
 //! In private mode neither the realised batch nor an exact loss leaves this module, not into a log either.
+
+mod fan_out;
 
 use std::sync::Arc;
 
-use dp::{Purpose, SecretSeed};
+use dp::{Purpose, Released, SecretSeed};
 
 use super::checkpoint::{self, Identity};
 use super::fit::{check, start_values};
@@ -213,45 +217,63 @@ impl Trainer {
     }
 
     fn advance(&mut self, see: &mut dyn FnMut(&[f32])) -> Result<(), TrainError> {
-        let (step, total) = (self.completed_steps(), self.total_steps());
-        if step >= total {
-            return Err(TrainError::Finished(total));
-        }
+        let step = self.next_step()?;
         let (sum, loss) = self.accumulate(&self.mechanism.batch(step))?;
         let released = sum.release(step);
-        let gradient = released.gradient;
-        see(&gradient);
+        see(&released.gradient);
+        self.update(released)?;
+        self.last_loss = match self.config.privacy {
+            Privacy::DpSgd(_) => None,
+            Privacy::NonPrivate { batch_size, .. } => Some(loss / batch_size as f64),
+        };
+        Ok(())
+    }
 
+    /// The number of the step to be made next.
+    fn next_step(&self) -> Result<u64, TrainError> {
+        let (step, total) = (self.completed_steps(), self.total_steps());
+        if step < total { Ok(step) } else { Err(TrainError::Finished(total)) }
+    }
+
+    /// Takes the next step with what it releases.
+    fn update(&mut self, released: Released) -> Result<(), TrainError> {
+        let step = self.completed_steps();
         let mut next = self.state.clone();
-        let learning_rate = self.config.learning_rate.at(step, total);
-        next.update(self.config.optimizer, &gradient, learning_rate, self.config.weight_decay);
+        let learning_rate = self.config.learning_rate.at(step, self.total_steps());
+        next.update(self.config.optimizer, &released.gradient, learning_rate, self.config.weight_decay);
         if !next.parameters.iter().all(|value| value.is_finite()) {
             return Err(TrainError::Diverged { step });
         }
         self.engine.set_parameters(&next.parameters)?;
         self.state = next;
-        self.last_loss = match self.config.privacy {
-            Privacy::DpSgd(_) => None,
-            Privacy::NonPrivate { batch_size, .. } => Some(loss / batch_size as f64),
-        };
         self.released_loss = released.loss;
         Ok(())
     }
 
     /// The batch's gradients, added in the batch's order; and the sum of its losses.
     fn accumulate(&self, batch: &[usize]) -> Result<(Box<dyn Accumulate + '_>, f64), TrainError> {
-        let dimension = self.layout.parameters();
-        let gradient_of = |index: usize| {
-            let mut gradient = vec![0.0; dimension];
-            let loss = self.engine.add_record_gradient(self.records.get(batch[index]), &mut gradient)?;
-            Ok::<_, TrainError>((gradient, loss))
-        };
-        let (mut sum, mut loss_sum) = (self.mechanism.accumulator(dimension), 0.0);
-        for_each_in_order(batch.len(), self.config.threads, gradient_of, |(gradient, loss)| {
-            sum.add(&gradient, loss);
+        let (mut sum, mut loss_sum) = (self.mechanism.accumulator(self.layout.parameters()), 0.0);
+        self.for_each_gradient(batch, |gradient, loss| {
+            sum.add(gradient, loss);
             loss_sum += loss;
         })?;
         Ok((sum, loss_sum))
+    }
+
+    /// Calls `see` with the gradient and the loss of each record of the batch, in the batch's order.
+    fn for_each_gradient(
+        &self,
+        batch: &[usize],
+        mut see: impl FnMut(&[f32], f64) + Send,
+    ) -> Result<(), TrainError> {
+        let gradient_of = |index: usize| {
+            let mut gradient = vec![0.0; self.layout.parameters()];
+            let loss = self.engine.add_record_gradient(self.records.get(batch[index]), &mut gradient)?;
+            Ok::<_, TrainError>((gradient, loss))
+        };
+        for_each_in_order(batch.len(), self.config.threads, gradient_of, |(gradient, loss)| {
+            see(&gradient, loss);
+        })
     }
 
     /// Steps made so far.

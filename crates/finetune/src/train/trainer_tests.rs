@@ -9,9 +9,9 @@ use crate::train::optimizer::Memory;
 use crate::train::{LearningRate, Optimizer, Schedule};
 use dp::{Clipping, Delta, DpSgdPlan, PlanParameters, PrivacyUnit};
 
-const RECORDS: usize = 12;
+pub(super) const RECORDS: usize = 12;
 
-fn plan(noise_multiplier: f64, expected_batch_size: usize, steps: u64) -> DpSgdPlan {
+pub(super) fn plan(noise_multiplier: f64, expected_batch_size: usize, steps: u64) -> DpSgdPlan {
     let delta = Delta::try_from(1e-5).unwrap();
     let parameters = PlanParameters {
         records: RECORDS,
@@ -26,7 +26,7 @@ fn plan(noise_multiplier: f64, expected_batch_size: usize, steps: u64) -> DpSgdP
     DpSgdPlan::with_noise_multiplier(parameters, noise_multiplier).unwrap()
 }
 
-fn config(privacy: Privacy, threads: usize) -> TrainingConfig {
+pub(super) fn config(privacy: Privacy, threads: usize) -> TrainingConfig {
     TrainingConfig {
         lora: LoraConfig {
             rank: 2,
@@ -43,15 +43,15 @@ fn config(privacy: Privacy, threads: usize) -> TrainingConfig {
     }
 }
 
-fn private(threads: usize) -> TrainingConfig {
+pub(super) fn private(threads: usize) -> TrainingConfig {
     config(Privacy::DpSgd(plan(0.8, 4, 6)), threads)
 }
 
-fn trainer(config: TrainingConfig) -> Trainer {
+pub(super) fn trainer(config: TrainingConfig) -> Trainer {
     Trainer::new(TinyModel::new().load(), random_records(RECORDS, 10), config, seed(3)).unwrap()
 }
 
-fn resume(config: TrainingConfig, checkpoint: &[u8]) -> Result<Trainer, TrainError> {
+pub(super) fn resume(config: TrainingConfig, checkpoint: &[u8]) -> Result<Trainer, TrainError> {
     Trainer::resume(TinyModel::new().load(), random_records(RECORDS, 10), config, seed(3), checkpoint)
 }
 
@@ -63,12 +63,12 @@ fn first_moment(trainer: &Trainer) -> Vec<f32> {
     }
 }
 
-fn run(trainer: &mut Trainer, steps: u64) {
+pub(super) fn run(trainer: &mut Trainer, steps: u64) {
     (0..steps).for_each(|_| trainer.step().unwrap());
 }
 
 /// Checkpoint and adapter files at the end of a run.
-fn outcome(trainer: &Trainer) -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
+pub(super) fn outcome(trainer: &Trainer) -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
     (trainer.checkpoint(), trainer.adapter().to_files("base"))
 }
 
@@ -116,7 +116,7 @@ fn optimisers_and_clipping_rules_make_a_difference() {
     }
 }
 
-fn from_adapter(config: TrainingConfig, adapter: &Adapter) -> Result<Trainer, TrainError> {
+pub(super) fn from_adapter(config: TrainingConfig, adapter: &Adapter) -> Result<Trainer, TrainError> {
     Trainer::from_adapter(TinyModel::new().load(), random_records(RECORDS, 10), config, seed(3), adapter)
 }
 
@@ -221,7 +221,7 @@ impl<F: Fn(&Record) -> Result<f32, ModelError> + Send + Sync> GradientEngine for
     }
 }
 
-fn scripted(
+pub(super) fn scripted(
     config: TrainingConfig,
     script: impl Fn(&Record) -> Result<f32, ModelError> + Send + Sync + 'static,
 ) -> Trainer {
@@ -232,7 +232,7 @@ fn scripted(
 
 /// What step 0 releases of `batch`, less the noise, before the division by the expected batch size of 4. The noise is
 /// that of an empty batch; f32 keeps its values of about 0.1 to within 1e-8.
-fn clipped_sum(trainer: &Trainer, batch: &[usize]) -> Vec<f32> {
+pub(super) fn clipped_sum(trainer: &Trainer, batch: &[usize]) -> Vec<f32> {
     let release = |batch: &[usize]| trainer.accumulate(batch).unwrap().0.release(0).gradient;
     release(batch).iter().zip(release(&[])).map(|(with, without)| 4.0 * (with - without)).collect()
 }
@@ -454,7 +454,7 @@ fn what_does_not_fit_together_is_refused() {
     ));
 }
 
-fn perturbed(config: TrainingConfig, checkpoint: Option<&[u8]>) -> Result<Trainer, TrainError> {
+pub(super) fn perturbed(config: TrainingConfig, checkpoint: Option<&[u8]>) -> Result<Trainer, TrainError> {
     let channel = crate::fixtures::channel::correction(300, 4.0, 2);
     let (model, records) =
         (TinyModel::new().load(), random_records(RECORDS, 10).with_channel(Arc::new(channel)));
