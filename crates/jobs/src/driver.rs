@@ -155,10 +155,6 @@ pub async fn run_message(
     let now = context.clock.now();
     match lease::acquire(&jobs, message, now + context.limits.lease_seconds, now).await {
         Ok(held) => Slice { context, jobs: &jobs, job: held.value }.drive(attempt).await,
-        Err(JobStoreError::Refused(Refusal::StaleSlice { .. })) if attempt.receive_count == 1 => {
-            // The delivery that did the slice, or its redelivery, sees to the next message.
-            Ok(Outcome::Stale { resent: false })
-        }
         Err(error) => not_due(context, &jobs, message, error).await,
     }
 }

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Shards hold no lease: two workers on one shard come to the same bytes, and the first to write them wins. A crash between any two arrows is
-//! repaired by the message, as in [`crate::driver`]. Of shards that find the slice complete at the same time the one that writes `ready` sends the
-//! whole message; a redelivered shard message sends it again, for its worker may have died in between.
+//! repaired by the message, as in [`crate::driver`]. Of shards that find the slice complete at the same time the one whose name is in `ready` sends
+//! the whole message, at every delivery of its own, for a worker may die in between.
 //!
 //! Invariant: what a shard stores is noised; see `dp::shards` for how the noise of all adds up to the plan’s.
 //!
@@ -86,14 +86,10 @@ impl Slice<'_> {
     async fn make_shard(&self, shard: u32, attempt: Attempt) -> Result<Outcome, Failure> {
         self.ensure_charged().await?;
         let key = self.shard_key(shard);
-        if matches!(self.context.store.head(&key).await, Err(StoreError::NotFound { .. })) {
-            let (checkpoint, runner) = (self.checkpoint().await?, &self.context.runner);
-            let work = |budget| runner.shard(&self.job, checkpoint, shard, budget);
-            let sum = self.watched(attempt.deadline, work).await?;
-            match self.context.store.put(&key, Bytes::from(sum), PutCondition::IfAbsent).await {
-                Ok(_) | Err(StoreError::PreconditionFailed) => {}
-                Err(error) => return Err(error.into()),
-            }
+        match self.context.store.head(&key).await {
+            Ok(_) => {}
+            Err(StoreError::NotFound { .. }) => self.compute_shard(shard, attempt).await?,
+            Err(error) => return Err(error.into()),
         }
         if let Err(failure) = self.still_due().await {
             if let Failure::Lost(_) = failure {
@@ -103,16 +99,30 @@ impl Slice<'_> {
             return Err(failure);
         }
         if self.shards_found().await?.len() == self.workers() as usize {
-            self.ask_for_step(attempt).await?;
+            self.ask_for_step(shard).await?;
         }
         Ok(Outcome::ShardDone)
     }
 
-    async fn ask_for_step(&self, attempt: Attempt) -> Result<(), Failure> {
-        let ready = self.context.store.put(&self.ready_key(), Bytes::new(), PutCondition::IfAbsent).await;
-        match ready {
+    async fn compute_shard(&self, shard: u32, attempt: Attempt) -> Result<(), Failure> {
+        let (checkpoint, runner) = (self.checkpoint().await?, &self.context.runner);
+        let work = |budget| runner.shard(&self.job, checkpoint, shard, budget);
+        let sum = self.watched(attempt.deadline, work).await?;
+        let key = self.shard_key(shard);
+        match self.context.store.put(&key, Bytes::from(sum), PutCondition::IfAbsent).await {
+            Ok(_) | Err(StoreError::PreconditionFailed) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Of shards that complete the slice at the same time, the one whose name gets into `ready` asks for the step. It may find its own name there:
+    /// then an earlier delivery of its message came so far, and perhaps no further.
+    async fn ask_for_step(&self, shard: u32) -> Result<(), Failure> {
+        let (store, key) = (&self.context.store, self.ready_key());
+        let name = Bytes::from(shard.to_string());
+        match store.put(&key, name.clone(), PutCondition::IfAbsent).await {
             Ok(_) => {}
-            Err(StoreError::PreconditionFailed) if attempt.receive_count > 1 => {}
+            Err(StoreError::PreconditionFailed) if store.get(&key).await?.bytes == name => {}
             Err(StoreError::PreconditionFailed) => return Ok(()),
             Err(error) => return Err(error.into()),
         }

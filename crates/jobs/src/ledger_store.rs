@@ -137,7 +137,8 @@ impl LedgerStore {
                 {
                     self.settle_as(tenant, dataset, &charge.id, Vec::new()).await?;
                 }
-                Err(JobStoreError::Missing) => {}
+                // A job is settled before it is deleted, so this charge is about to be.
+                Err(JobStoreError::Missing | JobStoreError::Deleted(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -20,10 +20,12 @@ pub mod job_store;
 pub mod lease;
 pub mod ledger_store;
 pub mod queue;
+pub mod redrive;
 mod results;
 pub mod runner;
 mod slice;
 pub mod store;
+pub mod sweep;
 #[cfg(test)]
 mod test_jobs;
 
@@ -35,9 +37,11 @@ pub use ledger_store::{LedgerStore, LedgerStoreError};
 #[cfg(feature = "aws")]
 pub use queue::SqsQueue;
 pub use queue::{Delivery, LocalQueue, LocalQueueConfig, Queue, QueueError};
+pub use redrive::{RedriveError, redrive_job};
 pub use runner::{LiveProgress, SliceBudget, SliceError, SliceResult, SliceRunner, StopFlag};
 #[cfg(feature = "aws")]
 pub use store::S3Store;
 #[cfg(any(test, feature = "test-support"))]
 pub use store::{FailingStore, FaultPlan, conformance};
 pub use store::{Listing, MemoryStore, Object, ObjectMeta, PutCondition, PutTerms, Store, StoreError};
+pub use sweep::{SweepError, SweepLimits, Swept, sweep};

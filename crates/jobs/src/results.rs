@@ -85,23 +85,35 @@ pub(crate) async fn tidy(store: &Arc<dyn Store>, jobs: &JobStore, tenant: &Tenan
 }
 
 async fn delete_leftovers(store: &dyn Store, job: &JobState) -> Result<(), StoreError> {
+    let folder = keys::job_folder(&job.tenant, &job.id);
+    let found = store.list(&folder, None, PAGE).await?.keys;
+    for name in found.iter().map(|key| &key[folder.len()..]).filter(|name| is_leftover(job, name)) {
+        if let Some((epoch, file)) = adapter_part(name) {
+            store.delete(&keys::file_meta(&job.tenant, &file_id(&job.id, epoch, file))).await?;
+        }
+        store.delete(&format!("{folder}{name}")).await?;
+    }
+    Ok(())
+}
+
+/// True when a job that is over has something left that it does not need.
+pub(crate) async fn has_leftovers(store: &dyn Store, job: &JobState) -> Result<bool, StoreError> {
+    let folder = keys::job_folder(&job.tenant, &job.id);
+    let found = store.list(&folder, None, PAGE).await?.keys;
+    Ok(found.iter().any(|key| is_leftover(job, &key[folder.len()..])))
+}
+
+/// Whether a job that is over does not need its object `name`.
+fn is_leftover(job: &JobState, name: &str) -> bool {
     // Nobody takes the lease of a finished job, so the present epoch is the one that succeeded.
     let kept = (job.status == Status::Succeeded).then_some(job.lease.epoch);
     // A job that may be put back to work goes on from there.
     let checkpoint = job.checkpoint.as_ref().filter(|_| job.can_be_redriven());
-    let folder = keys::job_folder(&job.tenant, &job.id);
-    for key in store.list(&folder, None, PAGE).await?.keys {
-        let name = &key[folder.len()..];
-        if let Some((epoch, file)) = adapter_part(name).filter(|(epoch, _)| Some(*epoch) != kept) {
-            store.delete(&keys::file_meta(&job.tenant, &file_id(&job.id, epoch, file))).await?;
-            store.delete(&key).await?;
-        } else if name.starts_with("checkpoint-") && checkpoint.is_none_or(|kept| kept.key != key)
-            || name.starts_with("shard-")
-        {
-            store.delete(&key).await?;
-        }
+    match adapter_part(name) {
+        Some((epoch, _)) => Some(epoch) != kept,
+        None if name.starts_with("checkpoint-") => checkpoint.is_none_or(|kept| !kept.key.ends_with(name)),
+        None => name.starts_with("shard-"),
     }
-    Ok(())
 }
 
 /// Deletes everything of a job but what lies in its state's place, with all versions. Returns how many objects.

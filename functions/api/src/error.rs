@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use jobs::{JobStoreError, LedgerStoreError, QueueError, StoreError};
+use jobs::{DeletionError, JobStoreError, LedgerStoreError, QueueError, StoreError};
 use protocol::error::ApiError;
 use protocol::id::InvalidId;
 
@@ -33,6 +33,13 @@ impl Failure {
     /// 409: the `Idempotency-Key` belongs to another job.
     pub(crate) fn key_reused() -> Self {
         let message = "This `Idempotency-Key` was used for another job. Use a new key for a new job.";
+        Self(ApiError::conflict("idempotency_key_reused", message))
+    }
+
+    /// 409: the `Idempotency-Key` belongs to a job that is gone for good.
+    pub(crate) fn key_of_deleted() -> Self {
+        let message =
+            "This `Idempotency-Key` was used for a job that was deleted. Use a new key for a new job.";
         Self(ApiError::conflict("idempotency_key_reused", message))
     }
 
@@ -75,6 +82,13 @@ impl From<StoreError> for Failure {
 impl From<JobStoreError> for Failure {
     fn from(error: JobStoreError) -> Self {
         tracing::error!(%error, "a job could not be read or changed");
+        Self(ApiError::internal())
+    }
+}
+
+impl From<DeletionError> for Failure {
+    fn from(error: DeletionError) -> Self {
+        tracing::error!(%error, "a job could not be deleted; what is left of it goes at the next try");
         Self(ApiError::internal())
     }
 }

@@ -6,7 +6,7 @@ use axum::http::Request;
 use serde_json::json;
 
 /// Every endpoint that names an object: method, path with `{id}`, and the kind of object.
-const ENDPOINTS: [(&str, &str, Kind); 12] = [
+const ENDPOINTS: [(&str, &str, Kind); 13] = [
     ("GET", "/v1/files/{id}", Kind::File),
     ("GET", "/v1/files/{id}/content", Kind::File),
     ("GET", "/v1/files/{id}/privacy", Kind::File),
@@ -19,6 +19,8 @@ const ENDPOINTS: [(&str, &str, Kind); 12] = [
     ("GET", "/v1/fine_tuning/jobs/{id}/checkpoints", Kind::Job),
     ("POST", "/v1/fine_tuning/jobs/{id}/cancel", Kind::Job),
     ("POST", "/v1/fine_tuning/jobs", Kind::File),
+    // Last: the owner's own request does it.
+    ("DELETE", "/v1/fine_tuning/jobs/{id}", Kind::Job),
 ];
 
 #[derive(Clone, Copy, PartialEq)]

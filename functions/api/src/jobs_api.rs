@@ -2,8 +2,8 @@
 //!
 //! A job's privacy plan is made here, once, and charged to its file's account before the job exists: see [`crate::protection`].
 //!
-//! Invariant: a new job whose message could not be sent is removed again, and its charge given back, and a repeated request with the same `Idempotency-Key` sends it again, so
-//! that no job waits for a message that never comes.
+//! Invariant: a new job whose message could not be sent is cancelled and its charge given back, or, if its request had an `Idempotency-Key`, waits for
+//! the repeated request or the sweep to send it: no job waits for a message that never comes.
 
 use crate::auth::Tenant;
 use crate::error::{Answer, Failure};
@@ -18,12 +18,12 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use dp::SecretSeed;
 use futures::{StreamExt, TryStreamExt};
-use jobs::JobStoreError;
+use jobs::{DeletionError, JobStoreError};
 use protocol::api::{CheckpointObject, EventObject, JobObject, List};
 use protocol::error::ApiError;
 use protocol::id::{JobId, TenantId};
-use protocol::keys::job_state;
 use protocol::message::SliceMessage;
+use protocol::receipt::DeletionReceipt;
 use protocol::state::{JobSpec, JobState, Status};
 use protocol::transition::{Change, Refusal, transition};
 use std::time::Duration;
@@ -58,7 +58,8 @@ pub(crate) async fn create(
     headers: HeaderMap,
     request: Request,
 ) -> Answer<Json<JobObject>> {
-    let id = match idempotency_key(&headers)? {
+    let key = idempotency_key(&headers)?;
+    let id = match key {
         Some(key) => JobId::derived(&[tenant.0.as_str(), key]),
         None => JobId::from_entropy(draw(&*state.entropy)),
     };
@@ -69,7 +70,7 @@ pub(crate) async fn create(
     let spec = request.spec(model.id, file.id.clone());
     let job = match earlier(&state, &tenant.0, &id).await? {
         Some(job) => repeated(&state, job, &spec).await?,
-        None => new_job(&state, &tenant.0, id, spec, &file).await?,
+        None => new_job(&state, &tenant.0, id, spec, &file, key.is_some()).await?,
     };
     Ok(Json(JobObject::from_state(&job, state.clock.now())))
 }
@@ -79,6 +80,7 @@ async fn earlier(state: &ApiState, tenant: &TenantId, id: &JobId) -> Answer<Opti
     match state.jobs.load(tenant, id).await {
         Ok(job) => Ok(Some(job.value)),
         Err(JobStoreError::Missing) => Ok(None),
+        Err(JobStoreError::Deleted(_)) => Err(Failure::key_of_deleted()),
         Err(error) => Err(error.into()),
     }
 }
@@ -90,45 +92,38 @@ async fn new_job(
     id: JobId,
     spec: JobSpec,
     file: &TrainingFile,
+    repeatable: bool,
 ) -> Answer<JobState> {
     let protection = protection::plan_and_charge(state, tenant, &id, &spec.dp_lora, file).await?;
     let seed = SecretSeed::from_bytes(draw(&*state.entropy));
     let job = JobState::new(id, tenant.clone(), spec, protection, seed, state.clock.now());
     match state.jobs.create(&job).await {
         Ok(()) => {
-            first_message(state, &job).await?;
+            first_message(state, &job, repeatable).await?;
             Ok(job)
         }
         // A second request with the same key was quicker. Both are charged as one, for they have one name.
         Err(JobStoreError::Exists) => {
-            let stored = state.jobs.load(&job.tenant, &job.id).await?.value;
+            let stored = earlier(state, &job.tenant, &job.id).await?.ok_or_else(ApiError::internal)?;
             repeated(state, stored, &job.spec).await
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Asks for the first slice of a new job, or removes the job again.
-async fn first_message(state: &ApiState, job: &JobState) -> Answer<()> {
+/// Asks for the first slice of a new job. Should that fail, a job whose request had an `Idempotency-Key` stays: the repeated request, or else the
+/// sweep, asks again. One without is cancelled, for its owner would ask for another one; nothing is charged then. It is not deleted: a deletion
+/// that lands late would take another job of that name along.
+async fn first_message(state: &ApiState, job: &JobState, repeatable: bool) -> Answer<()> {
     let sent = send(state, job).await;
-    if sent.is_err() {
-        take_back(state, job).await?;
+    if sent.is_err() && !repeatable {
+        let now = state.clock.now();
+        let cancel = |job: &JobState| transition(job, Change::Cancel, now);
+        // The message may have been taken after all, and a worker be at it: this stops that worker for good.
+        let cancelled = state.jobs.update(&job.tenant, &job.id, cancel).await?.value;
+        state.ledgers.settle(&cancelled).await?;
     }
     sent
-}
-
-/// Removes a job that its owner was never told of. The message may have been taken after all, and a worker be at it: cancelling under
-/// compare-and-swap stops that worker for good, and the final state says what it released by then, if anything.
-async fn take_back(state: &ApiState, job: &JobState) -> Answer<()> {
-    let now = state.clock.now();
-    let cancel = |job: &JobState| transition(job, Change::Cancel, now);
-    let cancelled = state.jobs.update(&job.tenant, &job.id, cancel).await?.value;
-    state.ledgers.settle(&cancelled).await?;
-    if cancelled.lease.epoch == 0 {
-        // Should the message come late, its worker finds no job and drops it.
-        state.store.delete(&job_state(&job.tenant, &job.id)).await?;
-    }
-    Ok(())
 }
 
 /// The job that an earlier request with the same `Idempotency-Key` made. That request may have ended before it sent the message, so it is sent
@@ -163,7 +158,7 @@ pub(crate) async fn all(state: &ApiState, tenant: &TenantId) -> Answer<Vec<JobSt
     let reads = ids.into_iter().map(|id| async move {
         match state.jobs.load(tenant, &id).await {
             Ok(job) => Ok(Some(job.value)),
-            Err(JobStoreError::Missing) => Ok(None),
+            Err(JobStoreError::Missing | JobStoreError::Deleted(_)) => Ok(None),
             Err(error) => Err(Failure::from(error)),
         }
     });
@@ -256,6 +251,36 @@ pub(crate) async fn cancel(
     Ok(Json(JobObject::from_state(&job, now)))
 }
 
+/// `DELETE /v1/fine_tuning/jobs/{id}`: stops the job if it runs, and deletes everything but a receipt. Deleting twice gives the same receipt.
+pub(crate) async fn delete(
+    State(state): State<ApiState>,
+    tenant: Tenant,
+    IdText(id): IdText,
+) -> Answer<Json<DeletionReceipt>> {
+    let missing = || Failure::not_found("fine-tuning job", &id);
+    let job = JobId::parse(&id).map_err(|_| missing())?;
+    match jobs::delete_job(&state.store, &tenant.0, &job, state.clock.now()).await {
+        Ok(receipt) => Ok(Json(receipt)),
+        Err(DeletionError::Jobs(JobStoreError::Missing)) => Err(missing()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `GET /v1/fine_tuning/jobs/{id}/receipt`: what was left of a job that was deleted.
+pub(crate) async fn receipt(
+    State(state): State<ApiState>,
+    tenant: Tenant,
+    IdText(id): IdText,
+) -> Answer<Json<DeletionReceipt>> {
+    let missing = || Failure::not_found("receipt of a deleted job", &id);
+    let job = JobId::parse(&id).map_err(|_| missing())?;
+    match state.jobs.load(&tenant.0, &job).await {
+        Err(JobStoreError::Deleted(receipt)) => Ok(Json(receipt)),
+        Ok(_) | Err(JobStoreError::Missing) => Err(missing()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// What a cancelled job did not release goes back to its file's account. Should that fail now, the next job on the file sees to it.
 async fn give_back(state: &ApiState, job: &JobState) {
     if let Err(error) = state.ledgers.settle(job).await {
@@ -276,7 +301,7 @@ async fn load(state: &ApiState, tenant: &TenantId, text: &str) -> Answer<JobStat
     let id = JobId::parse(text).map_err(|_| missing())?;
     match state.jobs.load(tenant, &id).await {
         Ok(job) => Ok(job.value),
-        Err(JobStoreError::Missing) => Err(missing()),
+        Err(JobStoreError::Missing | JobStoreError::Deleted(_)) => Err(missing()),
         Err(error) => Err(error.into()),
     }
 }

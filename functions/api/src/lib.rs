@@ -9,6 +9,7 @@
 //! POST   /v1/uploads                            POST   /v1/uploads/{id}/parts      POST …/{id}/complete POST …/{id}/cancel
 //! POST   /v1/fine_tuning/jobs                   GET    /v1/fine_tuning/jobs        GET …/{id}           POST …/{id}/cancel
 //! GET    /v1/fine_tuning/jobs/{id}/events       GET    /v1/fine_tuning/jobs/{id}/checkpoints
+//! DELETE /v1/fine_tuning/jobs/{id}              GET    /v1/fine_tuning/jobs/{id}/receipt
 //! GET    /v1/models                             GET    /v1/models/{id}             GET /v1/privacy/key
 //! GET    /v1/files/{id}/privacy                                                    GET /healthz (without a key)
 //! ```
@@ -126,7 +127,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/uploads/{id}/complete", post(uploads::complete))
         .route("/v1/uploads/{id}/cancel", post(uploads::cancel))
         .route("/v1/fine_tuning/jobs", post(jobs_api::create).get(jobs_api::list))
-        .route("/v1/fine_tuning/jobs/{id}", get(jobs_api::retrieve))
+        .route("/v1/fine_tuning/jobs/{id}", get(jobs_api::retrieve).delete(jobs_api::delete))
+        .route("/v1/fine_tuning/jobs/{id}/receipt", get(jobs_api::receipt))
         .route("/v1/fine_tuning/jobs/{id}/events", get(jobs_api::events))
         .route("/v1/fine_tuning/jobs/{id}/checkpoints", get(jobs_api::checkpoints))
         .route("/v1/fine_tuning/jobs/{id}/cancel", post(jobs_api::cancel))

@@ -7,12 +7,15 @@ use crate::error::{Answer, Failure, sentence};
 use crate::training_file::TrainingFile;
 use crate::{ApiState, Planning};
 use dp::accountant::pld;
-use dp::{Budget, DpError, DpSgdPlan, Event, Ledger, LedgerError, default_delta};
+use dp::{Budget, DpError, DpSgdPlan, Event, Ledger, LedgerError, ShardCount, ShardId, default_delta};
 use jobs::LedgerStoreError;
 use protocol::error::ApiError;
 use protocol::hyperparameters::DpLora;
 use protocol::id::{JobId, TenantId};
 use protocol::state::Protection;
+
+/// Steps of a job that several workers share, at most: each is a slice of its own, and a job may have 10,000.
+const MAX_SHARED_STEPS: u64 = 9_999;
 
 /// Plans a job and charges it. After an error nothing is charged, or what is will be given back.
 ///
@@ -32,6 +35,7 @@ pub(crate) async fn plan_and_charge(
         Planning::OffThread => tokio::task::spawn_blocking(plan).await.map_err(|_| ApiError::internal())?,
     };
     let plan = planned.map_err(|error| impossible(&error))?;
+    check_workers(&plan, settings)?;
     let (dataset, now) = (file.sha256.clone(), state.clock.now());
     let known = state.ledgers.reconcile(tenant, &dataset, now).await?;
     let opening = Budget { epsilon: state.config.dataset_epsilon, delta: default_delta(file.records) };
@@ -45,6 +49,24 @@ pub(crate) async fn plan_and_charge(
         Err(LedgerStoreError::Refused(LedgerError::OtherCharge(_))) => Err(Failure::key_reused()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether each step of `plan` can be shared among the workers asked for.
+fn check_workers(plan: &DpSgdPlan, settings: &DpLora) -> Answer<()> {
+    if settings.workers == 1 {
+        return Ok(());
+    }
+    let invalid = |message: String| Failure::invalid("invalid_hyperparameter", Some("workers"), message);
+    if plan.steps() > MAX_SHARED_STEPS {
+        let message = format!(
+            "A job of several `workers` may have at most {MAX_SHARED_STEPS} steps; this one has {}. Ask for a larger `batch_size`, or for one worker.",
+            plan.steps()
+        );
+        return Err(invalid(message));
+    }
+    let shared = ShardCount::try_from(settings.workers)
+        .and_then(|count| plan.shard(ShardId { step: 0, index: 0, count }).map(|_| ()));
+    shared.map_err(|error| invalid(sentence(&error.to_string())))
 }
 
 fn impossible(error: &DpError) -> Failure {

@@ -3,10 +3,7 @@
 //! Each step's loss was clipped, noised and paid for by the plan; taking means of released numbers costs nothing more, and shows a curve where
 //! single steps show mostly noise.
 
-use protocol::state::LossPoint;
-
-/// Points of a whole job's curve, about; as many as a picture can show and a job's state can hold.
-const POINTS: u64 = 200;
+use protocol::state::{LOSS_POINTS, LossPoint};
 
 /// Collects one slice's losses.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +17,7 @@ pub(crate) struct LossCurve {
 impl LossCurve {
     /// A curve of a job of `total_steps` steps.
     pub(crate) fn new(total_steps: u64) -> Self {
-        Self { width: total_steps.div_ceil(POINTS).max(1), points: Vec::new(), sum: 0.0, steps: 0 }
+        Self { width: total_steps.div_ceil(LOSS_POINTS).max(1), points: Vec::new(), sum: 0.0, steps: 0 }
     }
 
     /// Takes the released loss of `step`, counted from 1.

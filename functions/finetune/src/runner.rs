@@ -79,6 +79,22 @@ impl FinetuneRunner {
         Ok(self.model.keep(version, model))
     }
 
+    /// All that a slice of `job` needs.
+    async fn task(&self, job: &JobState, checkpoint: Option<Bytes>) -> Result<SliceTask, SliceError> {
+        let meta = fetch::file_meta(&*self.store, &job.tenant, &job.spec.training_file).await?;
+        let model = self.model(job).await?;
+        let data = self.data(job, &meta, &model).await?;
+        Ok(SliceTask {
+            model,
+            data,
+            training_file_sha256: meta.sha256,
+            job: job.clone(),
+            checkpoint,
+            clock: Arc::clone(&self.clock),
+            settings: self.settings.clone(),
+        })
+    }
+
     async fn data(
         &self,
         job: &JobState,
@@ -112,20 +128,29 @@ impl SliceRunner for FinetuneRunner {
         checkpoint: Option<Bytes>,
         budget: SliceBudget,
     ) -> Result<SliceResult, SliceError> {
-        let meta = fetch::file_meta(&*self.store, &job.tenant, &job.spec.training_file).await?;
-        let model = self.model(job).await?;
-        let data = self.data(job, &meta, &model).await?;
-        let task = SliceTask {
-            model,
-            data,
-            training_file_sha256: meta.sha256,
-            job: job.clone(),
-            checkpoint,
-            budget,
-            clock: Arc::clone(&self.clock),
-            settings: self.settings.clone(),
-        };
-        blocking(move || task.run()).await
+        let task = self.task(job, checkpoint).await?;
+        blocking(move || task.run(&budget)).await
+    }
+
+    async fn shard(
+        &self,
+        job: &JobState,
+        checkpoint: Option<Bytes>,
+        shard: u32,
+        _: SliceBudget,
+    ) -> Result<Vec<u8>, SliceError> {
+        let task = self.task(job, checkpoint).await?;
+        blocking(move || task.shard(shard)).await
+    }
+
+    async fn reduce(
+        &self,
+        job: &JobState,
+        checkpoint: Option<Bytes>,
+        shards: Vec<Bytes>,
+    ) -> Result<SliceResult, SliceError> {
+        let task = self.task(job, checkpoint).await?;
+        blocking(move || task.reduce(&shards)).await
     }
 }
 

@@ -7,10 +7,10 @@ use crate::losses::LossCurve;
 use crate::problem::{Subject, permanent};
 use crate::runner::{LoadedModel, Settings};
 use bytes::Bytes;
-use dp::DpSgdPlan;
+use dp::{DpSgdPlan, ShardCount};
 use finetune::{ModelError, Privacy, TrainError, Trainer};
 use jobs::{Clock, SliceBudget, SliceError, SliceResult};
-use protocol::state::{JobState, Progress, Report};
+use protocol::state::{JobState, LossPoint, Progress, Report};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,19 +22,18 @@ pub(crate) struct SliceTask {
     pub(crate) training_file_sha256: String,
     pub(crate) job: JobState,
     pub(crate) checkpoint: Option<Bytes>,
-    pub(crate) budget: SliceBudget,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
 }
 
 impl SliceTask {
-    pub(crate) fn run(self) -> Result<SliceResult, SliceError> {
+    pub(crate) fn run(self, budget: &SliceBudget) -> Result<SliceResult, SliceError> {
         let started = self.clock.monotonic();
         let plan = &self.job.protection.plan;
         let mut trainer = self.trainer(plan.clone())?;
         let (mut pace, mut curve) = (Pace::default(), LossCurve::new(plan.steps()));
         let progress = self.progress(&trainer, plan, Duration::ZERO);
-        self.budget.live.set(Report { progress, losses: Vec::new() });
+        budget.live.set(Report { progress, losses: Vec::new() });
         while trainer.completed_steps() < trainer.total_steps() {
             let before = self.clock.monotonic();
             trainer.step().map_err(failure)?;
@@ -44,20 +43,46 @@ impl SliceTask {
                 curve.record(trainer.completed_steps(), loss);
             }
             let progress = self.progress(&trainer, plan, now.saturating_sub(started));
-            self.budget.live.set(Report { progress, losses: curve.points() });
-            if self.budget.stop.is_raised()
-                || !pace.fits_another(now, self.budget.deadline, self.settings.margin)
-            {
+            budget.live.set(Report { progress, losses: curve.points() });
+            if budget.stop.is_raised() || !pace.fits_another(now, budget.deadline, self.settings.margin) {
                 break;
             }
         }
         let progress = self.progress(&trainer, plan, self.clock.monotonic().saturating_sub(started));
         let report = Report { progress, losses: curve.end(trainer.completed_steps()) };
+        Ok(self.ended(&trainer, report))
+    }
+
+    /// The noised sum of one shard of the next step.
+    pub(crate) fn shard(self, shard: u32) -> Result<Vec<u8>, SliceError> {
+        let trainer = self.trainer(self.job.protection.plan.clone())?;
+        trainer.shard(shard, self.workers()?).map_err(failure)
+    }
+
+    /// The next step, from its shards.
+    pub(crate) fn reduce(self, shards: &[Bytes]) -> Result<SliceResult, SliceError> {
+        let started = self.clock.monotonic();
+        let plan = &self.job.protection.plan;
+        let mut trainer = self.trainer(plan.clone())?;
+        trainer.apply_shards(shards).map_err(failure)?;
+        let step = trainer.completed_steps();
+        let losses = trainer.released_loss().map(|loss| LossPoint { step, steps: 1, loss });
+        let progress = self.progress(&trainer, plan, self.clock.monotonic().saturating_sub(started));
+        Ok(self.ended(&trainer, Report { progress, losses: losses.into_iter().collect() }))
+    }
+
+    /// A checkpoint while steps remain, then the adapter.
+    fn ended(&self, trainer: &Trainer, report: Report) -> SliceResult {
         if trainer.completed_steps() < trainer.total_steps() {
-            return Ok(SliceResult::Paused { checkpoint: trainer.checkpoint(), report });
+            return SliceResult::Paused { checkpoint: trainer.checkpoint(), report };
         }
-        let files = adapter_folder::files(&trainer.adapter(), &self.provenance(plan));
-        Ok(SliceResult::Finished { files, report })
+        let provenance = self.provenance(&self.job.protection.plan);
+        SliceResult::Finished { files: adapter_folder::files(&trainer.adapter(), &provenance), report }
+    }
+
+    fn workers(&self) -> Result<ShardCount, SliceError> {
+        let workers = ShardCount::try_from(self.job.spec.dp_lora.workers);
+        workers.map_err(|error| permanent(Subject::Settings, error))
     }
 
     fn trainer(&self, plan: DpSgdPlan) -> Result<Trainer, SliceError> {
@@ -129,6 +154,10 @@ impl Pace {
 fn failure(error: TrainError) -> SliceError {
     match error {
         TrainError::Model(ModelError::Tensor(_) | ModelError::Io { .. }) => {
+            SliceError::Retryable(error.to_string())
+        }
+        // Stored by another version of this program, or damaged: computed again, it may be well.
+        TrainError::CorruptShard(_) | TrainError::ShardMismatch(_) => {
             SliceError::Retryable(error.to_string())
         }
         TrainError::Model(_) => permanent(Subject::Model, error),
