@@ -71,13 +71,6 @@ pub struct Charge {
     pub state: ChargeState,
 }
 
-impl Charge {
-    /// True when it is settled, and all it released is part of `event`.
-    fn is_settled_within(&self, event: Event) -> bool {
-        self.state == ChargeState::Settled && self.events.iter().all(|part| is_part(*part, event))
-    }
-}
-
 /// Why a ledger stays as it is.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -168,9 +161,8 @@ impl Ledger {
         let mut next = self.clone();
         match self.find(id) {
             Some(found) if found.events == [event] => return Ok(next),
-            // A job that was given up, and then goes on after all: with the same noise, so that what it released before is part of what it will
-            // have released in the end.
-            Some(found) if found.is_settled_within(event) => next.0.charges.retain(|charge| charge.id != id),
+            // A job that was given up before it began, and then began after all.
+            Some(found) if found.events.is_empty() => next.0.charges.retain(|charge| charge.id != id),
             Some(_) => return Err(LedgerError::OtherCharge(id.to_owned())),
             None => {}
         }
@@ -206,6 +198,20 @@ impl Ledger {
         charge.events = released.to_vec();
         charge.state = ChargeState::Settled;
         Ok(next)
+    }
+
+    /// The ledger in which the charge `id` stands for those of `earlier` too: attempts at the very releases of `id`, with the same noise. A charge
+    /// that is no part of that of `id` stays.
+    #[must_use]
+    pub fn with_attempts_merged(&self, id: &str, earlier: &[String]) -> Self {
+        let mut next = self.clone();
+        if let Some(whole) = self.find(id) {
+            let within = |part: &Event| whole.events.iter().any(|whole| is_part(*part, *whole));
+            next.0
+                .charges
+                .retain(|charge| !(earlier.contains(&charge.id) && charge.events.iter().all(within)));
+        }
+        next
     }
 
     /// The least noise multiplier with which a run of `steps` steps at `sampling_rate` still fits, to within 1 %; none when no sensible one does.

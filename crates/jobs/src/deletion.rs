@@ -54,7 +54,7 @@ pub async fn delete_job(
     };
     LedgerStore::new(Arc::clone(store)).settle(&state).await?;
     let purged = results::purge(&**store, tenant, job).await?;
-    let receipt = DeletionReceipt::new(job.clone(), state.status, purged, now);
+    let receipt = DeletionReceipt::of(&state, purged, now);
     let receipt = jobs.bury(tenant, job, &receipt).await?;
     results::purge(&**store, tenant, job).await?;
     Ok(receipt)

@@ -28,6 +28,7 @@ use crate::runner::SliceRunner;
 use crate::slice::Slice;
 use crate::store::{Store, StoreError};
 use protocol::error::ErrorObject;
+use protocol::keys;
 use protocol::message::SliceMessage;
 use protocol::state::{JobState, SERVICE_FAULT};
 use protocol::transition::{Change, Refusal, transition};
@@ -243,6 +244,14 @@ async fn resend(
     };
     if state.status.is_final() || state.lease.is_live(context.clock.now()) {
         return Ok(Outcome::Stale { resent: false });
+    }
+    if state.spec.dp_lora.workers > 1 {
+        let asked = keys::shards_asked(&state.tenant, &state.id, state.next_slice);
+        match context.store.head(&asked).await {
+            Ok(_) => return Ok(Outcome::Stale { resent: false }),
+            Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     let next = SliceMessage::whole(&message.tenant, &message.job, state.next_slice);
     context.queue.send(&next, Duration::ZERO).await?;

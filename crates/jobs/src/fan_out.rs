@@ -1,14 +1,15 @@
 //! A step by several workers.
 //!
 //! ```text
-//! whole message ─▶ lease ─▶ shards missing? ─▶ give the lease back ─▶ one message for each missing shard
-//! shard message ─▶ noised sum (put if absent) ─▶ all there? ─▶ ready (put if absent) ─▶ whole message
-//! whole message ─▶ lease ─▶ all there ─▶ make the step ─▶ commit (one CAS) ─▶ one message for each shard of the next slice
+//! whole message ─▶ lease ─▶ shards missing? ─▶ give the lease back ─▶ one message for each missing shard ─▶ asked
+//! shard message ─▶ noised sum (put if absent) ─▶ all there? ─▶ whole message
+//! whole message ─▶ lease ─▶ all there ─▶ make the step ─▶ commit (one CAS) ─▶ one message for each shard of the next slice ─▶ asked
 //! ```
 //!
 //! Shards hold no lease: two workers on one shard come to the same bytes, and the first to write them wins. A crash between any two arrows is
-//! repaired by the message, as in [`crate::driver`]. Of shards that find the slice complete at the same time the one whose name is in `ready` sends
-//! the whole message, at every delivery of its own, for a worker may die in between.
+//! repaired by the message, as in [`crate::driver`]: whoever stores the last shard finds the slice complete, and its message is not deleted before the
+//! step is asked for. Several may find it complete; the step is made once, and a whole message that comes after it is dropped if the next shards
+//! were asked for, which the object `asked` says.
 //!
 //! Invariant: what a shard stores is noised; see `dp::shards` for how the noise of all adds up to the plan’s.
 //!
@@ -43,14 +44,13 @@ impl Slice<'_> {
     /// Asks for the shards that are missing, and gives the lease back first: the last of them asks for the step, which must find it free.
     pub(crate) async fn fan_out(&self) -> Result<Outcome, Failure> {
         let found = self.shards_found().await?;
-        // Whoever completes the slice now has not asked for its step yet.
-        self.context.store.delete(&self.ready_key()).await?;
         self.change(Change::Release { epoch: self.epoch() }).await?;
         let missing = (0..self.workers()).filter(|shard| !found.contains(shard));
         self.ask_for_shards(self.job.next_slice, missing).await?;
         Ok(Outcome::FannedOut)
     }
 
+    /// Asks for shards of `slice`, and then says so.
     pub(crate) async fn ask_for_shards(
         &self,
         slice: u64,
@@ -59,6 +59,8 @@ impl Slice<'_> {
         for shard in shards {
             self.send(&SliceMessage::shard(&self.job.tenant, &self.job.id, slice, shard)).await?;
         }
+        let key = keys::shards_asked(&self.job.tenant, &self.job.id, slice);
+        self.context.store.put(&key, Bytes::new(), PutCondition::Always).await?;
         Ok(())
     }
 
@@ -68,10 +70,6 @@ impl Slice<'_> {
 
     fn shard_key(&self, shard: u32) -> String {
         keys::shard(&self.job.tenant, &self.job.id, self.job.next_slice, shard)
-    }
-
-    fn ready_key(&self) -> String {
-        keys::shards_ready(&self.job.tenant, &self.job.id, self.job.next_slice)
     }
 
     /// Numbers of the shards that are there, in order.
@@ -99,7 +97,8 @@ impl Slice<'_> {
             return Err(failure);
         }
         if self.shards_found().await?.len() == self.workers() as usize {
-            self.ask_for_step(shard).await?;
+            // Shards that complete the slice at the same time all ask: any of them may die before it does, and one step is made in any case.
+            self.send(&SliceMessage::whole(&self.job.tenant, &self.job.id, self.job.next_slice)).await?;
         }
         Ok(Outcome::ShardDone)
     }
@@ -113,20 +112,6 @@ impl Slice<'_> {
             Ok(_) | Err(StoreError::PreconditionFailed) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Of shards that complete the slice at the same time, the one whose name gets into `ready` asks for the step. It may find its own name there:
-    /// then an earlier delivery of its message came so far, and perhaps no further.
-    async fn ask_for_step(&self, shard: u32) -> Result<(), Failure> {
-        let (store, key) = (&self.context.store, self.ready_key());
-        let name = Bytes::from(shard.to_string());
-        match store.put(&key, name.clone(), PutCondition::IfAbsent).await {
-            Ok(_) => {}
-            Err(StoreError::PreconditionFailed) if store.get(&key).await?.bytes == name => {}
-            Err(StoreError::PreconditionFailed) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
-        self.send(&SliceMessage::whole(&self.job.tenant, &self.job.id, self.job.next_slice)).await
     }
 
     /// Fails the job; nobody may hold its lease.

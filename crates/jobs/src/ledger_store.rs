@@ -19,7 +19,7 @@ use bytes::Bytes;
 use dp::{Budget, ChargeState, Event, Ledger, LedgerError};
 use protocol::id::{JobId, TenantId};
 use protocol::keys;
-use protocol::state::JobState;
+use protocol::state::{JobState, charge_name, charged_job};
 use std::sync::Arc;
 
 /// How long a charge without a job is kept: a request ends within seconds, and a function within 15 minutes.
@@ -88,18 +88,34 @@ impl LedgerStore {
         self.change(&keys::ledger(tenant, dataset), budget, change).await
     }
 
+    /// Charges a job that is over for being put back to work once more, beside what its last attempt has released.
+    ///
+    /// # Errors
+    /// As [`charge`](Self::charge).
+    pub async fn charge_redrive(&self, job: &JobState, now: u64) -> Result<(), LedgerStoreError> {
+        let (id, event) = (charge_name(&job.id, job.redrives + 1), job.charge());
+        let change = move |ledger: &Ledger| ledger.charge(&id, event, now);
+        let key = keys::ledger(&job.tenant, &job.protection.dataset);
+        self.change(&key, job.protection.budget, change).await.map(|_| ())
+    }
+
     /// Sees to it that `job` is charged for all it may release. Normally it is, and this is one read.
     ///
     /// # Errors
     /// As [`charge`](Self::charge).
     pub async fn ensure_charged(&self, job: &JobState, now: u64) -> Result<(), LedgerStoreError> {
         let (dataset, budget) = (&job.protection.dataset, job.protection.budget);
-        let found = self.load(&job.tenant, dataset).await?;
-        if found.is_some_and(|ledger| ledger.covers(job.id.as_str(), job.charge())) {
+        let (id, earlier, event) = (job.charge_name(), earlier_attempts(job), job.charge());
+        let is_settled = |ledger: &Ledger| {
+            ledger.covers(&id, event) && *ledger == ledger.with_attempts_merged(&id, &earlier)
+        };
+        if self.load(&job.tenant, dataset).await?.as_ref().is_some_and(is_settled) {
             return Ok(());
         }
-        tracing::warn!(job = %job.id, "a job's charge is gone; it is charged again");
-        self.charge(&job.tenant, dataset, budget, &job.id, job.charge(), now).await.map(|_| ())
+        tracing::warn!(job = %job.id, "a job's charge is gone or out of date; it is charged again");
+        let change =
+            |ledger: &Ledger| Ok(ledger.charge(&id, event, now)?.with_attempts_merged(&id, &earlier));
+        self.change(&keys::ledger(&job.tenant, dataset), budget, change).await.map(|_| ())
     }
 
     /// Brings the charge of a job that is over down to what it released. Does nothing for a job that is not over, or is settled.
@@ -109,7 +125,8 @@ impl LedgerStore {
     pub async fn settle(&self, job: &JobState) -> Result<(), LedgerStoreError> {
         match job.released() {
             Some(released) => {
-                self.settle_as(&job.tenant, &job.protection.dataset, job.id.as_str(), released).await
+                let (id, earlier) = (job.charge_name(), earlier_attempts(job));
+                self.settle_as(&job.tenant, &job.protection.dataset, &id, released, earlier).await
             }
             None => Ok(()),
         }
@@ -129,18 +146,28 @@ impl LedgerStore {
         let jobs = JobStore::new(Arc::clone(&self.store));
         for charge in ledger.charges().iter().filter(|charge| charge.state == ChargeState::Reserved) {
             // A name that is none was written by nobody of ours; it stays charged.
-            let Ok(job) = JobId::parse(&charge.id) else { continue };
-            match jobs.load(tenant, &job).await {
-                Ok(state) => self.settle(&state.value).await?,
-                Err(JobStoreError::Missing)
-                    if (ABANDONED_SECONDS..FORGOTTEN_SECONDS).contains(&now.saturating_sub(charge.at)) =>
-                {
-                    self.settle_as(tenant, dataset, &charge.id, Vec::new()).await?;
+            let Some((job, attempt)) = charged_job(&charge.id) else { continue };
+            let age = now.saturating_sub(charge.at);
+            let released = match jobs.load(tenant, &job).await {
+                Ok(state) if attempt == state.value.redrives => {
+                    self.settle(&state.value).await?;
+                    continue;
                 }
-                // A job is settled before it is deleted, so this charge is about to be.
-                Err(JobStoreError::Missing | JobStoreError::Deleted(_)) => {}
+                // Of a worker that has not noticed yet that its job was given up and put back to work: it can release nothing any more.
+                Ok(state) if attempt < state.value.redrives => Vec::new(),
+                // Its operator was about to put it back to work, and has not.
+                Ok(_) if age >= ABANDONED_SECONDS => Vec::new(),
+                Ok(_) => continue,
+                // Likewise of a worker that has not noticed that its job was deleted.
+                Err(JobStoreError::Deleted(receipt)) if attempt == receipt.redrives => receipt.released,
+                Err(JobStoreError::Deleted(_)) => Vec::new(),
+                Err(JobStoreError::Missing) if (ABANDONED_SECONDS..FORGOTTEN_SECONDS).contains(&age) => {
+                    Vec::new()
+                }
+                Err(JobStoreError::Missing) => continue,
                 Err(error) => return Err(error.into()),
-            }
+            };
+            self.settle_as(tenant, dataset, &charge.id, released, Vec::new()).await?;
         }
         self.load(tenant, dataset).await
     }
@@ -151,14 +178,18 @@ impl LedgerStore {
         dataset: &str,
         id: &str,
         released: Vec<Event>,
+        earlier: Vec<String>,
     ) -> Result<(), LedgerStoreError> {
         let key = keys::ledger(tenant, dataset);
         let Some((ledger, _)) = self.read(&key).await? else { return Ok(()) };
         let id = id.to_owned();
-        let change = move |ledger: &Ledger| match ledger.settle(&id, &released) {
-            // Settled before, by the same final state and so to the same.
-            Err(LedgerError::NotReserved(_)) => Ok(ledger.clone()),
-            settled => settled,
+        let change = move |ledger: &Ledger| {
+            let settled = match ledger.settle(&id, &released) {
+                // Settled before, by the same final state and so to the same.
+                Err(LedgerError::NotReserved(_)) => ledger.clone(),
+                settled => settled?,
+            };
+            Ok(settled.with_attempts_merged(&id, &earlier))
         };
         self.change(&key, ledger.budget(), change).await.map(|_| ())
     }
@@ -206,6 +237,11 @@ impl LedgerStore {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The charges of a job's attempts before the present one.
+fn earlier_attempts(job: &JobState) -> Vec<String> {
+    (0..job.redrives).map(|attempt| charge_name(&job.id, attempt)).collect()
 }
 
 fn to_bytes(ledger: &Ledger) -> Bytes {

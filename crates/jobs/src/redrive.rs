@@ -3,6 +3,8 @@
 //! ```text
 //! charge again ─▶ queued (CAS) ─▶ message
 //! ```
+//! The new charge stands beside what the failed attempt released until the job's state says that it is back at work: then it stands for both.
+//!
 //! The job keeps its seed, so steps that are made again draw the noise of their first time, and it costs what it was charged at first. Every step
 //! can be repeated.
 
@@ -50,7 +52,7 @@ pub async fn redrive_job(
             return Err(JobStoreError::Refused(Refusal::NotRedrivable).into());
         }
         let now = clock.now();
-        LedgerStore::new(Arc::clone(store)).ensure_charged(&state, now).await?;
+        LedgerStore::new(Arc::clone(store)).charge_redrive(&state, now).await?;
         let redrive = |state: &JobState| match state.status.is_final() {
             true => transition(state, Change::Redrive, now),
             // Somebody else was quicker.

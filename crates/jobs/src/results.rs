@@ -56,6 +56,18 @@ pub(crate) async fn write(
     Ok(ids)
 }
 
+/// Takes back the results of a job that ended otherwise, or that another worker has taken over, before they were its results.
+///
+/// # Errors
+/// Store errors; what stays is referred to by nothing, and goes with the next sweep.
+pub(crate) async fn withdraw(store: &dyn Store, job: &JobState, ids: &[FileId]) -> Result<(), StoreError> {
+    for id in ids {
+        store.purge(&keys::file_folder(&job.tenant, id), None).await?;
+    }
+    let folder = keys::adapter_folder(&job.tenant, &job.id, job.lease.epoch);
+    store.purge(&folder, None).await.map(|_| ())
+}
+
 /// The id of a result. It holds the epoch, so that a fenced worker never touches its successor's files.
 fn file_id(job: &JobId, epoch: u64, name: &str) -> FileId {
     FileId::derived(&[job.as_str(), &epoch.to_string(), name])

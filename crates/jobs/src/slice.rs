@@ -250,7 +250,14 @@ impl Slice<'_> {
         self.change(Change::Publish { epoch: self.epoch() }).await?;
         let (store, now) = (&*self.context.store, self.context.clock.now());
         let result_files = results::write(store, &self.job, files, now).await?;
-        self.change(Change::Succeed { epoch: self.epoch(), result_files, report }).await?;
+        let succeed = Change::Succeed { epoch: self.epoch(), result_files: result_files.clone(), report };
+        if let Err(error) = self.change(succeed).await {
+            let failure = Failure::from(error);
+            if let Failure::Lost(_) = failure {
+                results::withdraw(store, &self.job, &result_files).await?;
+            }
+            return Err(failure);
+        }
         self.tidy().await;
         Ok(Outcome::Succeeded)
     }

@@ -18,7 +18,7 @@ use crate::job_store::{JobStore, JobStoreError};
 use crate::queue::{Queue, QueueError};
 use crate::results;
 use crate::store::{Store, StoreError};
-use protocol::api::{FileMeta, UploadObject};
+use protocol::api::{FileMeta, PURPOSE_RESULTS, UploadObject};
 use protocol::id::{JobId, TenantId};
 use protocol::message::SliceMessage;
 use protocol::state::JobState;
@@ -205,7 +205,8 @@ impl Sweeper<'_> {
     async fn file(&self, prefix: &str, swept: &mut Swept) -> Result<(), LookError> {
         let Some(file) = self.read::<FileMeta>(prefix).await? else { return Ok(()) };
         let missing = matches!(self.store.head(&file.content_key).await, Err(StoreError::NotFound { .. }));
-        if missing && self.is_abandoned(file.created_at) {
+        // The content of a result is there before its entry, so an entry without one is what a late worker left.
+        if missing && (file.purpose == PURPOSE_RESULTS || self.is_abandoned(file.created_at)) {
             self.store.purge(prefix, None).await?;
             swept.abandoned += 1;
         }

@@ -89,9 +89,14 @@ pub fn shard(tenant: &TenantId, job: &JobId, slice: u64, shard: u32) -> String {
     format!("{}{shard:03}", shards_prefix(tenant, job, slice))
 }
 
-/// Written by the shard that found its slice complete: it, and nobody else, asks for the slice's step.
-pub fn shards_ready(tenant: &TenantId, job: &JobId, slice: u64) -> String {
-    format!("{}ready", shards_prefix(tenant, job, slice))
+/// Written once all shards of a slice were asked for.
+pub fn shards_asked(tenant: &TenantId, job: &JobId, slice: u64) -> String {
+    format!("{}asked", shards_prefix(tenant, job, slice))
+}
+
+/// Prefix of the adapter folder that the lease `epoch` wrote.
+pub fn adapter_folder(tenant: &TenantId, job: &JobId, epoch: u64) -> String {
+    format!("tenants/{tenant}/jobs/{job}/adapter-{epoch}/")
 }
 
 /// One file of the adapter folder that the lease `epoch` wrote.

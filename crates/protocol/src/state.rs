@@ -193,6 +193,24 @@ pub struct Event {
     pub progress: Option<Progress>,
 }
 
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// The charge of a job that was put back to work `redrives` times.
+pub fn charge_name(job: &JobId, redrives: u32) -> String {
+    match redrives {
+        0 => job.to_string(),
+        _ => format!("{job}+{redrives}"),
+    }
+}
+
+/// Reads what [`charge_name`] wrote; none for anything else.
+pub fn charged_job(name: &str) -> Option<(JobId, u32)> {
+    let (job, redrives) = name.split_once('+').unwrap_or((name, "0"));
+    Some((JobId::parse(job).ok()?, redrives.parse().ok()?))
+}
+
 /// The durable state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -233,6 +251,9 @@ pub struct JobState {
     /// True once a worker was allowed to write the adapter where its owner can see it. From then on the job has cost all it was charged.
     #[serde(default)]
     pub published: bool,
+    /// How often its operator has put it back to work.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub redrives: u32,
     /// Its story, oldest first.
     pub events: Vec<Event>,
     /// Sequence number of the next event.
@@ -279,6 +300,7 @@ impl JobState {
             live: None,
             losses: Vec::new(),
             published: false,
+            redrives: 0,
             events: Vec::new(),
             next_event: 0,
             result_files: Vec::new(),
@@ -286,6 +308,12 @@ impl JobState {
         };
         state.record(now, Level::Info, "The job was created and waits for a worker.", false);
         state
+    }
+
+    /// The name of its charge in the ledger: each time that it is put back to work has one of its own, so that an end that was settled before is never
+    /// mistaken for the next one.
+    pub fn charge_name(&self) -> String {
+        charge_name(&self.id, self.redrives)
     }
 
     /// What the job is to be charged for.

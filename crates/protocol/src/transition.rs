@@ -255,6 +255,7 @@ fn redrive(state: &mut JobState, now: u64) -> Result<(), Refusal> {
         return Err(Refusal::NotRedrivable);
     }
     state.status = Status::Queued;
+    state.redrives += 1;
     (state.error, state.finished_at) = (None, None);
     state.record(now, Level::Info, "The service's operator has put the job back to work.", true);
     Ok(())

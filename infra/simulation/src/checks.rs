@@ -2,12 +2,13 @@
 
 use crate::owner::Told;
 use crate::store::{SimStore, now};
+use crate::tell;
 use crate::trainer::{ADAPTER, flawless};
 use jobs::Store;
 use protocol::api::FileMeta;
 use protocol::keys;
 use protocol::receipt::DeletionReceipt;
-use protocol::state::{JobState, Status};
+use protocol::state::{JobState, Status, charged_job};
 use std::collections::BTreeMap;
 
 /// What is known of the jobs so far, by key.
@@ -43,6 +44,13 @@ impl Checks {
             return;
         };
         assert!(!self.deleted.contains_key(key), "{key}: a deleted job came back");
+        tell(|| {
+            let JobState { status, next_slice, redrives, lease, progress, .. } = &state;
+            format!(
+                "{key}: {status:?}, slice {next_slice}, step {}, redrives {redrives}, {lease:?}",
+                progress.step
+            )
+        });
         if let Some(before) = self.last.get(key).cloned() {
             self.successor(key, &before, &state);
         }
@@ -122,8 +130,8 @@ impl Checks {
             let key = keys::ledger(&state.tenant, &state.protection.dataset);
             let ledger = object(store, &key).expect("the account of a job");
             let ledger: dp::Ledger = serde_json::from_slice(&ledger).expect("a ledger");
-            let charge = ledger.charges().iter().find(|charge| charge.id == state.id.as_str());
-            let charged = charge.map(|charge| charge.events.clone()).unwrap_or_default();
+            let charged: Vec<_> =
+                charges_of(&ledger, state).flat_map(|charge| charge.events.clone()).collect();
             assert_eq!(Some(charged), state.released(), "{}: charged for what it did not release", state.id);
         }
     }
@@ -173,13 +181,15 @@ fn what_is_shown_is_paid(store: &SimStore, key: &str, state: &JobState) {
     let ledger = object(store, &keys::ledger(&state.tenant, &state.protection.dataset));
     let ledger = ledger.unwrap_or_else(|| panic!("{key}: a release without a ledger"));
     let ledger: dp::Ledger = serde_json::from_slice(&ledger).expect("a ledger");
-    let charge = ledger.charges().iter().find(|charge| charge.id == state.id.as_str());
-    let charge = charge.unwrap_or_else(|| panic!("{key}: a release that nobody was charged for"));
     let due = state.released().unwrap_or_else(|| vec![state.charge()]);
-    assert!(
-        charge.events == due || charge.events == [state.charge()],
-        "{key}: charged {charge:?} for {due:?}"
-    );
+    let pays = |charge: &dp::Charge| charge.events == due || charge.events == [state.charge()];
+    assert!(charges_of(&ledger, state).any(pays), "{key}: {due:?} is not paid for: {ledger:?}");
+}
+
+/// The charges of all attempts at a job.
+fn charges_of<'a>(ledger: &'a dp::Ledger, job: &'a JobState) -> impl Iterator<Item = &'a dp::Charge> {
+    let of_job = |charge: &&dp::Charge| charged_job(&charge.id).is_some_and(|(id, _)| id == job.id);
+    ledger.charges().iter().filter(of_job)
 }
 
 /// Files that are listed for the owner and hold results of the job.
