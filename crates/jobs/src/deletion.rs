@@ -1,7 +1,7 @@
 //! Deleting a job with everything that is left of it.
 //!
 //! ```text
-//! cancel, if it runs (CAS) ─▶ settle its account ─▶ purge its objects ─▶ receipt in its state's place (CAS) ─▶ purge once more
+//! discard (CAS) ─▶ settle its account ─▶ purge its objects ─▶ receipt in its state's place (CAS) ─▶ purge once more
 //! ```
 //! The account comes before the objects: without the job's state nobody could tell any more what it released. The second purge takes what a worker
 //! wrote that had not noticed yet; one that writes even later finds the receipt at its commit and purges itself, as does whoever gets its message
@@ -16,7 +16,7 @@ use crate::store::{Store, StoreError};
 use protocol::id::{JobId, TenantId};
 use protocol::receipt::DeletionReceipt;
 use protocol::state::JobState;
-use protocol::transition::{Change, Refusal, transition};
+use protocol::transition::{Change, transition};
 use std::sync::Arc;
 
 /// Why a job could not be deleted. A retry goes on where this one stopped.
@@ -44,8 +44,12 @@ pub async fn delete_job(
     now: u64,
 ) -> Result<DeletionReceipt, DeletionError> {
     let jobs = JobStore::new(Arc::clone(store));
-    let state = match ended(&jobs, tenant, job, now).await {
-        Ok(state) => state,
+    let discard = |state: &JobState| match state.discarded {
+        true => Ok(state.clone()),
+        false => transition(state, Change::Discard, now),
+    };
+    let state = match jobs.update(tenant, job, discard).await {
+        Ok(stored) => stored.value,
         Err(JobStoreError::Deleted(receipt)) => {
             results::purge(&**store, tenant, job).await?;
             return Ok(receipt);
@@ -58,15 +62,6 @@ pub async fn delete_job(
     let receipt = jobs.bury(tenant, job, &receipt).await?;
     results::purge(&**store, tenant, job).await?;
     Ok(receipt)
-}
-
-/// The job's final state, which cancelling brings about if nothing else has.
-async fn ended(jobs: &JobStore, tenant: &TenantId, job: &JobId, now: u64) -> Result<JobState, JobStoreError> {
-    let cancel = |state: &JobState| transition(state, Change::Cancel, now);
-    match jobs.update(tenant, job, cancel).await {
-        Err(JobStoreError::Refused(Refusal::Finished)) => Ok(jobs.load(tenant, job).await?.value),
-        cancelled => Ok(cancelled?.value),
-    }
 }
 
 #[cfg(test)]

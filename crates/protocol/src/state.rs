@@ -251,6 +251,9 @@ pub struct JobState {
     /// True once a worker was allowed to write the adapter where its owner can see it. From then on the job has cost all it was charged.
     #[serde(default)]
     pub published: bool,
+    /// True once its owner asked for its deletion.
+    #[serde(default)]
+    pub discarded: bool,
     /// How often its operator has put it back to work.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub redrives: u32,
@@ -300,6 +303,7 @@ impl JobState {
             live: None,
             losses: Vec::new(),
             published: false,
+            discarded: false,
             redrives: 0,
             events: Vec::new(),
             next_event: 0,
@@ -349,7 +353,7 @@ impl JobState {
     /// True when its operator may put it back to work: it failed for a reason on the service's side, so what it has left is kept.
     pub fn can_be_redriven(&self) -> bool {
         let code = self.error.as_ref().and_then(|error| error.code.as_deref());
-        self.status == Status::Failed && code == Some(SERVICE_FAULT)
+        self.status == Status::Failed && !self.discarded && code == Some(SERVICE_FAULT)
     }
 
     /// Adds an event and drops the oldest beyond [`MAX_EVENTS`].

@@ -12,6 +12,8 @@
 //!
 //! Redrive takes a job that failed for a reason on the service's side back to `queued`: it goes on from its last checkpoint, with the same noise.
 //!
+//! Discard stops a job whose owner wants it deleted; what is over stays as it is, but cannot be redriven.
+//!
 //! Fail is also allowed from `queued` (a job whose message kept dying is failed by the dead-letter path). `succeeded`, `failed` and
 //! `cancelled` are final: every other change is refused, so a worker that still runs when its job is cancelled finds its commit refused and stops.
 //!
@@ -81,6 +83,8 @@ pub enum Change {
     },
     /// The owner stops the job.
     Cancel,
+    /// The owner wants the job deleted: it is stopped if it runs, and never put back to work.
+    Discard,
     /// The operator puts a job back to work that failed for a reason on the service's side.
     Redrive,
 }
@@ -142,7 +146,7 @@ pub enum Refusal {
 /// # Errors
 /// A [`Refusal`]; the state stays as it was.
 pub fn transition(state: &JobState, change: Change, now: u64) -> Result<JobState, Refusal> {
-    if state.status.is_final() && change != Change::Redrive {
+    if state.status.is_final() && !matches!(change, Change::Redrive | Change::Discard) {
         return Err(Refusal::Finished);
     }
     let mut next = state.clone();
@@ -168,9 +172,13 @@ pub fn transition(state: &JobState, change: Change, now: u64) -> Result<JobState
             next.lease.expires_at = None;
         }
         Change::Redrive => redrive(&mut next, now)?,
-        Change::Cancel => {
-            finish(&mut next, Status::Cancelled, Level::Info, "The job was cancelled by its owner.", now)
+        Change::Discard => {
+            if !next.status.is_final() {
+                cancel(&mut next, now);
+            }
+            next.discarded = true;
         }
+        Change::Cancel => cancel(&mut next, now),
     }
     Ok(next)
 }
@@ -248,6 +256,10 @@ fn fail(state: &mut JobState, epoch: Option<u64>, error: ErrorObject, now: u64) 
     state.error = Some(error);
     finish(state, Status::Failed, Level::Error, message, now);
     Ok(())
+}
+
+fn cancel(state: &mut JobState, now: u64) {
+    finish(state, Status::Cancelled, Level::Info, "The job was cancelled by its owner.", now);
 }
 
 fn redrive(state: &mut JobState, now: u64) -> Result<(), Refusal> {
