@@ -34,10 +34,11 @@ class Emulator:
     """A running ministack."""
 
     def __init__(self, port, log_path):
+        self.port = port
         self.endpoint = f"http://{HOST}:{port}"
         self.log_path = log_path
 
-    def client(self, service, access_key=ACCOUNT, secret_key=SECRET):
+    def client(self, service, access_key=ACCOUNT, secret_key=SECRET, session_token=None):
         """A boto3 client of the emulator."""
         return boto3.client(
             service,
@@ -45,6 +46,7 @@ class Emulator:
             region_name=REGION,
             aws_access_key_id=access_key,
             aws_secret_access_key=secret_key,
+            aws_session_token=session_token,
             config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2}),
         )
 

@@ -9,6 +9,7 @@ Needs infra/aws/requirements.txt and the release binaries of dpft, api-function 
 import hashlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,9 @@ import openai
 
 import emulator as aws
 import package
+import steps
+import test_access
+import test_options
 from service import Service, put, send
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,23 +51,24 @@ class World:
     def __init__(self, emulator, folder):
         self.emulator = emulator
         self.folder = folder
-        self.outputs = deploy(emulator, folder)
+        self.target = steps.Target(STACK, parameters(emulator), emulator.environment())
+        self.outputs = steps.deploy(self.target, steps.assemble(folder / "build"))
         self.bucket = self.outputs["FilesBucket"]
-        self.dpft("model", "add", str(ROOT / "models" / MODEL), "--bucket", self.bucket)
+        steps.add_model(self.target, self.outputs, f"models/{MODEL}")
+        steps.upload_page(self.target, self.outputs)
         self.alice = self.tenant("alice")
         self.bob = self.tenant("bob")
         self.nobody = Service(self.outputs["ApiUrl"])
 
     def dpft(self, *arguments, stdin=b""):
         """Runs the command line against the emulator; returns its standard output."""
-        command = [str(ROOT / "target/release/dpft"), *arguments]
+        command = [str(steps.dpft()), *arguments]
         done = subprocess.run(command, input=stdin, env=self.emulator.environment(), capture_output=True)
         assert done.returncode == 0, f"{command}: {done.stderr.decode()}"
         return done.stdout
 
     def tenant(self, name):
-        key = self.dpft("key", "create", "--tenant", name, "--bucket", self.bucket).decode().strip()
-        return Service(self.outputs["ApiUrl"], key)
+        return Service(self.outputs["ApiUrl"], steps.create_key(self.target, self.outputs, name))
 
     def perturbed_text(self):
         """A training file: text perturbed anew, so no two are alike."""
@@ -81,11 +86,9 @@ class World:
         return described["StackResourceDetail"]["PhysicalResourceId"]
 
 
-def deploy(emulator, folder):
-    """`sam deploy`; returns the stack's outputs."""
-    template = package.assemble(ROOT, folder / "build")
-    emulator.client("s3").create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": aws.REGION})
-    parameters = {
+def parameters(emulator):
+    """The stack's parameters: short slices and little patience."""
+    return {
         "Architecture": package.architecture(),
         "FinetuneTimeout": SLICE_SECONDS,
         "QueueVisibility": VISIBILITY_SECONDS,
@@ -93,13 +96,6 @@ def deploy(emulator, folder):
         "SiteOrigin": PAGE_ORIGIN,
         "AwsEndpointUrl": emulator.endpoint,
     }
-    command = ["sam", "deploy", "--template-file", str(template), "--stack-name", STACK, "--s3-bucket", "artifacts"]
-    command += ["--no-confirm-changeset", "--no-progressbar", "--capabilities", "CAPABILITY_IAM", "--parameter-overrides"]
-    command += [f"{name}={value}" for name, value in parameters.items()]
-    done = subprocess.run(command, env=emulator.environment(), cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    stack = emulator.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 
 def sha256(content):
@@ -165,19 +161,36 @@ class Stack(Case):
             self.assertEqual(mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
             self.assertEqual(mapping["ScalingConfig"]["MaximumConcurrency"], 2)
 
+    def test_requests_are_traced_and_counted_where_the_runbook_says(self):
+        for role in ("ApiFunction", "FinetuneFunction", "DeadLetterFunction"):
+            made = self.world.client("lambda").get_function_configuration(FunctionName=self.world.physical(role))
+            self.assertEqual(made["TracingConfig"]["Mode"], "Active", role)
+            self.assertEqual(made["Architectures"], [package.architecture()], role)
+            if role != "ApiFunction":
+                self.assertEqual(made["Environment"]["Variables"]["METRICS_NAMESPACE"], "dpft/dpft")
+
+    def test_an_alarm_of_each_kind_watches_each_function(self):
+        alarms = self.world.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        watched = {(alarm["MetricName"], dimension["Value"]) for alarm in alarms for dimension in alarm.get("Dimensions", [])}
+        for role in ("ApiFunction", "FinetuneFunction", "DeadLetterFunction"):
+            for metric in ("Errors", "Throttles"):
+                self.assertIn((metric, self.world.physical(role)), watched)
+        self.assertIn(("ApproximateNumberOfMessagesVisible", "dpft-dead-letters"), watched)
+        self.assertIn(("ApproximateAgeOfOldestMessage", "dpft-jobs"), watched)
+
     def test_every_file_of_the_page_has_the_strict_policy(self):
         site = self.world.outputs["SiteUrl"].removeprefix("https://")
-        port = self.world.emulator.endpoint.rsplit(":", 1)[1]
-        storage = self.world.client("s3")
+        port = self.world.emulator.port
         for name, kind in (("index.html", "text/html"), ("worker.js", "text/javascript")):
-            body = (ROOT / "web-client/site" / name).read_bytes()
-            storage.put_object(Bucket=self.world.outputs["SiteBucket"], Key=name, Body=body, ContentType=kind)
+            body = (steps.SITE / name).read_bytes()
             # The emulator speaks plain HTTP; this header says that the viewer's side of CloudFront was encrypted.
             answer = send(f"http://{site}:{port}/{name}", headers={"x-forwarded-proto": "https"})
             self.assertEqual((answer.status, answer.body), (200, body), answer)
+            self.assertEqual(answer.headers["content-type"].split(";")[0], kind)
             policy = answer.headers["content-security-policy"]
             self.assertTrue(policy.startswith("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'"), policy)
-            self.assertIn(f"connect-src 'self' https://{self.world.bucket}.s3.{aws.REGION}.amazonaws.com;", policy)
+            allowed = f"connect-src 'self' https://{self.world.bucket}.s3.{aws.REGION}.amazonaws.com {self.world.emulator.endpoint};"
+            self.assertIn(allowed, policy)
         plain = send(f"http://{site}:{port}/index.html")
         self.assertIn(plain.status, (301, 302, 307, 308), "plain HTTP is redirected")
 
@@ -251,48 +264,59 @@ class Access(Case):
         refused = send(upload["url"], "OPTIONS", {"origin": "https://elsewhere.example", **wanted})
         self.assertEqual(refused.status, 403, refused)
 
-    def test_roles_reach_no_further_than_they_must(self):
-        may = self.simulator()
-        for role, action, key, allowed in (
-            ("ApiRole", "s3:GetObject", "keys/x.json", True),
-            ("ApiRole", "s3:PutObject", "keys/x.json", False),
-            ("ApiRole", "s3:PutObject", "models/m/index.json", False),
-            ("ApiRole", "s3:PutObject", "tenants/t/jobs/j/state.json", True),
-            ("ApiRole", "s3:PutObject", "ledgers/t/x.json", True),
-            ("ApiRole", "s3:DeleteObject", "ledgers/t/x.json", False),
-            ("ApiRole", "s3:GetObject", "service/verifying-key", True),
-            ("ApiRole", "s3:GetObject", "service/signing-key", False),
-            ("ApiRole", "s3:PutObject", "service/verifying-key", False),
-            ("FinetuneRole", "s3:GetObject", "service/signing-key", True),
-            ("FinetuneRole", "s3:PutObject", "ledgers/t/x.json", True),
-            ("FinetuneRole", "s3:DeleteObject", "ledgers/t/x.json", False),
-            ("FinetuneRole", "s3:DeleteObject", "service/signing-key", False),
-            ("DeadLetterRole", "s3:PutObject", "ledgers/t/x.json", True),
-            ("DeadLetterRole", "s3:GetObject", "service/signing-key", False),
-            ("FinetuneRole", "s3:GetObject", "keys/x.json", False),
-            ("FinetuneRole", "s3:GetObject", "models/m/index.json", True),
-            ("FinetuneRole", "s3:PutObject", "models/m/index.json", False),
-            ("FinetuneRole", "s3:PutObject", "tenants/t/files/f/content", False),
-            ("FinetuneRole", "s3:DeleteObject", "tenants/t/files/f/content", False),
-            ("FinetuneRole", "s3:DeleteObject", "tenants/t/files/f/meta.json", True),
-            ("FinetuneRole", "s3:PutObject", "tenants/t/jobs/j/state.json", True),
-            ("DeadLetterRole", "s3:PutObject", "tenants/t/jobs/j/state.json", True),
-            ("DeadLetterRole", "s3:GetObject", "tenants/t/files/f/content", False),
-        ):
-            self.assertEqual(may(role, action, key), allowed, f"{role} {action} {key}")
 
-    def simulator(self):
-        identity = self.world.client("iam")
+class Options(test_options.OptionsTests):
+    """A domain name and a key of one's own: test_options.py."""
 
-        def may(role, action, key):
-            result = identity.simulate_principal_policy(
-                PolicySourceArn=f"arn:aws:iam::{aws.ACCOUNT}:role/{self.world.physical(role)}",
-                ActionNames=[action],
-                ResourceArns=[f"arn:aws:s3:::{self.world.bucket}/{key}"],
-            )
-            return result["EvaluationResults"][0]["EvalDecision"] == "allowed"
+    @classmethod
+    def setUpClass(cls):
+        cls.emulator = WORLD.emulator
+        super().setUpClass()
 
-        return may
+
+class Emulated(unittest.TestCase):
+    """`deploy.py --emulated`, as a person would use it."""
+
+    def test_it_shows_page_api_and_key_and_stops_when_told(self):
+        command = [sys.executable, str(ROOT / "infra/aws/deploy.py"), "--emulated"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                shown = self.shown(process)
+                page = send(shown["Page"] + "/")
+                self.assertEqual((page.status, page.body), (200, (steps.SITE / "index.html").read_bytes()))
+                for base in (shown["API"].removesuffix("/v1"), shown["Page"]):
+                    models = Service(base, shown["Key"].split()[0]).get("models")
+                    self.assertEqual((models.status, [model["id"] for model in models.json()["data"]]), (200, [MODEL]), models)
+                    self.assertEqual(Service(base).get("models").status, 401)
+            finally:
+                process.send_signal(signal.SIGINT)
+            self.assertIn("stopped", process.stdout.read())
+        self.assertEqual(process.returncode, 0)
+        with self.assertRaises(OSError):
+            send(shown["Page"] + "/")
+        with self.assertRaises(OSError):
+            send(shown["API"])
+
+    def shown(self, process):
+        """What it says once everything is up."""
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("Everything runs on this machine"):
+                break
+        else:
+            self.fail("it ended:\n" + "".join(lines))
+        pairs = (line.split(":", 1) for line in lines if line.split(":", 1)[0] in ("API", "Page", "Key"))
+        return {name: value.strip() for name, value in pairs}
+
+
+class Roles(test_access.AccessTests):
+    """The roles' own credentials: test_access.py."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.world = WORLD
+        super().setUpClass()
 
 
 class OfficialClient(Case):

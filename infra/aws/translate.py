@@ -1,7 +1,9 @@
-"""Expands the SAM template into the CloudFormation template that AWS would deploy, for a second lint.
+"""Expands the SAM template into the CloudFormation template that AWS would deploy, for more lints.
 
 Some mistakes only show there: that a queue's visibility timeout is shorter than its function's timeout, for instance.
-Usage: python translate.py TEMPLATE > TRANSLATED
+Usage: python translate.py TEMPLATE [PARAMETER=VALUE...] > TRANSLATED
+
+With values, every choice that the template leaves to its parameters is made, so that a scanner which cannot follow `Fn::If` sees what is deployed.
 """
 
 import json
@@ -30,28 +32,79 @@ def point_code_at_bucket(template):
             resource.pop("Metadata", None)
 
 
-def put_in_numbers(template):
-    """Replaces references to numeric parameters by their defaults: the linter compares numbers, not references."""
-    parameters = template["Parameters"]
-    numbers = {name: parameters.pop(name)["Default"] for name in list(parameters) if parameters[name]["Type"] == "Number"}
+def put_in(template, values):
+    """Replaces references to the parameters in `values` by their values."""
 
     def replaced(value):
         if isinstance(value, dict):
-            if len(value) == 1 and value.get("Ref") in numbers:
-                return numbers[value["Ref"]]
+            if len(value) == 1 and value.get("Ref") in values:
+                return values[value["Ref"]]
             return {key: replaced(inner) for key, inner in value.items()}
         return [replaced(inner) for inner in value] if isinstance(value, list) else value
 
     template["Resources"] = replaced(template["Resources"])
 
 
-def main(path):
+def put_in_numbers(template):
+    """The linter compares numbers, not references to them, so the defaults of numeric parameters stand in their place."""
+    parameters = template["Parameters"]
+    put_in(template, {name: parameters.pop(name)["Default"] for name in list(parameters) if parameters[name]["Type"] == "Number"})
+
+
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+def holds(condition, conditions, values):
+    """Whether a condition holds for these values of the parameters."""
+
+    def value(operand):
+        return values[operand["Ref"]] if isinstance(operand, dict) else operand
+
+    ((function, operands),) = condition.items()
+    if function == "Condition":
+        return holds(conditions[operands], conditions, values)
+    if function == "Fn::Equals":
+        return value(operands[0]) == value(operands[1])
+    inner = [holds(operand, conditions, values) for operand in operands]
+    return {"Fn::Not": lambda: not inner[0], "Fn::And": lambda: all(inner), "Fn::Or": lambda: any(inner)}[function]()
+
+
+def decide(template, chosen):
+    """Replaces every `Fn::If` by the branch it takes with the parameters `chosen`, and drops what exists only under a condition that fails."""
+    values = {name: parameter.get("Default") for name, parameter in template["Parameters"].items()}
+    unknown = set(chosen) - set(values)
+    if unknown:
+        sys.exit(f"translate.py: the template has no parameters {sorted(unknown)}")
+    values.update(chosen)
+    conditions = template["Conditions"]
+    holding = {name for name, condition in conditions.items() if holds(condition, conditions, values)}
+
+    def decided(value):
+        if isinstance(value, dict) and "Fn::If" in value:
+            name, then, otherwise = value["Fn::If"]
+            return decided(then if name in holding else otherwise)
+        if isinstance(value, dict):
+            entries = {key: decided(inner) for key, inner in value.items()}
+            return {key: inner for key, inner in entries.items() if inner != NO_VALUE}
+        if isinstance(value, list):
+            return [inner for inner in map(decided, value) if inner != NO_VALUE]
+        return value
+
+    for section in ("Globals", "Resources", "Outputs"):
+        exists = {name: entry for name, entry in template[section].items() if entry.get("Condition") in holding | {None}}
+        template[section] = decided(exists)
+    put_in(template, chosen)
+
+
+def main(path, *choices):
     with open(path, encoding="utf-8") as file:
         template = yaml_parse(file)
     point_code_at_bucket(template)
+    if choices:
+        decide(template, dict(choice.split("=", 1) for choice in choices))
     put_in_numbers(template)
     json.dump(transform(template, {}, NoManagedPolicies()), sys.stdout, indent=1)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -3,15 +3,17 @@
 //! Environment: `FILES_BUCKET` and `QUEUE_URL` (required); `DATASET_EPSILON`, what all jobs on one file may spend; `S3_PATH_STYLE=1` for stores that want the bucket in the path.
 
 use anyhow::Context;
-use api_function::{ApiConfig, ApiState, DEFAULT_DATASET_EPSILON, OsEntropy, router};
+use api_function::{ApiConfig, ApiState, DEFAULT_DATASET_EPSILON, OsEntropy, invocation, router};
+use axum::middleware::from_fn;
 use jobs::{S3Store, SqsQueue, SystemClock};
 use std::sync::Arc;
+use tracing_subscriber::util::SubscriberInitExt;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
     // The libraries below log requests in detail, headers included; only our own lines may reach the log.
     let filter = tracing_subscriber::EnvFilter::new("warn,api_function=info,jobs=info,aws_config=off");
-    tracing_subscriber::fmt().json().with_env_filter(filter).without_time().init();
+    invocation::subscriber(filter, std::io::stdout).init();
     let bucket = setting("FILES_BUCKET")?;
     let queue_url = setting("QUEUE_URL")?;
     let aws = aws_config::load_from_env().await;
@@ -26,7 +28,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         Arc::new(OsEntropy),
         ApiConfig { dataset_epsilon: dataset_epsilon()?, ..ApiConfig::default() },
     );
-    lambda_http::run(router(state)).await
+    lambda_http::run(router(state).layer(from_fn(invocation::in_span))).await
 }
 
 fn dataset_epsilon() -> anyhow::Result<dp::Epsilon> {

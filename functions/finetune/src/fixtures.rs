@@ -96,7 +96,7 @@ impl World {
         let world = Self {
             store,
             queue,
-            worker: Worker { context },
+            worker: Worker { context, metrics: None },
             tenant: TenantId::parse("acme").unwrap(),
             model,
         };

@@ -3,9 +3,11 @@
 //! A message that must come again is named in the answer; all others are deleted. A body that is no slice message can never succeed: it is logged
 //! without its content and deleted, since keeping it would only block the queue.
 
+use crate::metrics::Metrics;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use jobs::{Attempt, DriverContext, run_message, settle_dead_letter};
+use jobs::{Attempt, DriverContext, Outcome, run_message, settle_dead_letter};
 use protocol::message::SliceMessage;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What handles events.
@@ -13,6 +15,16 @@ use std::time::Duration;
 pub struct Worker {
     /// Store, queue, clock, trainer and bounds.
     pub context: DriverContext,
+    /// Where it is counted what became of messages; none where nobody reads it.
+    pub metrics: Option<Arc<Metrics>>,
+}
+
+impl Worker {
+    fn count(&self, message: &SliceMessage, outcome: Outcome) {
+        if let Some(metrics) = &self.metrics {
+            metrics.done(message, outcome, self.context.clock.now());
+        }
+    }
 }
 
 /// Runs the slices that `event` asks for, one after the other, until `deadline` on the clock's monotonic time.
@@ -34,9 +46,12 @@ pub async fn handle_dead_letters(worker: &Worker, event: SqsEvent) -> SqsBatchRe
     let mut response = SqsBatchResponse::default();
     for record in &event.records {
         let Some(message) = parse(record) else { continue };
-        if let Err(error) = settle_dead_letter(&worker.context, &message).await {
-            tracing::warn!(job = %message.job, slice = message.slice, %error, "a dead letter cannot be settled yet");
-            response.add_failure(message_id(record));
+        match settle_dead_letter(&worker.context, &message).await {
+            Ok(outcome) => worker.count(&message, outcome),
+            Err(error) => {
+                tracing::warn!(job = %message.job, slice = message.slice, %error, "a dead letter cannot be settled yet");
+                response.add_failure(message_id(record));
+            }
         }
     }
     response
@@ -50,6 +65,7 @@ async fn run(worker: &Worker, record: &SqsMessage, deadline: Duration) -> bool {
     match run_message(&worker.context, &message, attempt).await {
         Ok(outcome) => {
             tracing::info!(%job, slice, ?outcome, "a message is done");
+            worker.count(&message, outcome);
             false
         }
         Err(error) => {

@@ -1,17 +1,21 @@
 //! Lambda entry point: reads the environment, makes the clients, and hands every event to the handler.
 //!
 //! Environment: `FILES_BUCKET` and `QUEUE_URL` (required); `DEAD_LETTER=1` makes this the dead-letter queue's consumer;
-//! `S3_PATH_STYLE=1` for stores that want the bucket in the path.
+//! `METRICS_NAMESPACE`, CloudWatch's namespace to count in (without it nothing is counted); `S3_PATH_STYLE=1` for stores that want the bucket in the path.
 #![allow(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
 
 use anyhow::Context;
-use aws_lambda_events::sqs::SqsEvent;
-use finetune_function::{FinetuneRunner, Settings, Worker, handle, handle_dead_letters, signing};
-use jobs::{DriverContext, Limits, S3Store, SqsQueue, Store, SystemClock};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use finetune_function::{
+    FinetuneRunner, Metrics, Settings, Worker, handle, handle_dead_letters, invocation, signing,
+};
+use jobs::{DriverContext, Limits, S3Store, SliceRunner, SqsQueue, Store, SystemClock};
 use lambda_runtime::{LambdaEvent, service_fn};
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Kept back for writing a checkpoint (a few megabytes), the commit and the next message; they take a second or two, and S3 is sometimes slow.
 const MARGIN: Duration = Duration::from_secs(20);
@@ -19,21 +23,30 @@ const MARGIN: Duration = Duration::from_secs(20);
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_current_span(false).init();
+    invocation::subscriber(filter, std::io::stdout).init();
     let worker = &worker().await?;
     let dead_letter = is_set("DEAD_LETTER");
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
-        let clock = &worker.context.clock;
-        // Rounded up, since the clock shows whole seconds: the deadline is then early, never late.
-        let now = clock.now() + 1;
-        let left = Duration::from_millis(event.context.deadline).saturating_sub(Duration::from_secs(now));
-        let response = match dead_letter {
-            true => handle_dead_letters(worker, event.payload).await,
-            false => handle(worker, event.payload, clock.monotonic() + left).await,
-        };
-        Ok::<_, lambda_runtime::Error>(response)
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| {
+        let span = invocation::span(&event.context);
+        answer(worker, dead_letter, event).instrument(span)
     }))
     .await
+}
+
+async fn answer(
+    worker: &Worker,
+    dead_letter: bool,
+    event: LambdaEvent<SqsEvent>,
+) -> Result<SqsBatchResponse, lambda_runtime::Error> {
+    let clock = &worker.context.clock;
+    // Rounded up, since the clock shows whole seconds: the deadline is then early, never late.
+    let now = clock.now() + 1;
+    let left = Duration::from_millis(event.context.deadline).saturating_sub(Duration::from_secs(now));
+    let response = match dead_letter {
+        true => handle_dead_letters(worker, event.payload).await,
+        false => handle(worker, event.payload, clock.monotonic() + left).await,
+    };
+    Ok(response)
 }
 
 async fn worker() -> anyhow::Result<Worker> {
@@ -59,7 +72,13 @@ async fn worker() -> anyhow::Result<Worker> {
         signing_key,
     };
     let runner = Arc::new(FinetuneRunner::new(Arc::clone(&store), clock.clone(), settings));
-    Ok(Worker { context: DriverContext { store, queue, clock, runner, limits: Limits::default() } })
+    let metrics =
+        required("METRICS_NAMESPACE").ok().map(|name| Metrics::new(name, Box::new(std::io::stdout())));
+    let runner: Arc<dyn SliceRunner> = match &metrics {
+        Some(metrics) => metrics.watch(runner),
+        None => runner,
+    };
+    Ok(Worker { context: DriverContext { store, queue, clock, runner, limits: Limits::default() }, metrics })
 }
 
 fn required(name: &str) -> anyhow::Result<String> {

@@ -59,7 +59,7 @@ pub(crate) fn worker(
         watch_interval: WATCH_INTERVAL,
         ..Limits::default()
     };
-    Worker { context: DriverContext { store, queue, clock, runner, limits } }
+    Worker { context: DriverContext { store, queue, clock, runner, limits }, metrics: None }
 }
 
 /// Works until `stop` changes; the slice that runs then is finished first (its deadline is up to [`crate::drain`]).

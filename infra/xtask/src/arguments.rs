@@ -15,6 +15,8 @@ pub(crate) enum Request {
     Demo(Vec<String>),
     /// Build the page, then run the service with these arguments.
     Serve(Vec<String>),
+    /// Deploy with these arguments.
+    Deploy(Vec<String>),
     /// Run a benchmark with these arguments.
     Bench(Bench, Vec<String>),
     /// Run the tests.
@@ -79,6 +81,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Request, String> {
         "build-page" => Ok(Request::BuildPage),
         "demo" => Ok(Request::Demo(rest.to_vec())),
         "serve" => Ok(Request::Serve(rest.to_vec())),
+        "deploy" => Ok(Request::Deploy(rest.to_vec())),
         "bench" => bench(rest),
         "test" => selection(rest).map(Request::Test),
         other => Err(format!("there is no command `{other}`; `cargo xtask help` names them")),

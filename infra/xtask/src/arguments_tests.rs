@@ -20,6 +20,7 @@ fn without_words_it_helps() {
 fn arguments_of_the_command_line_pass_through() {
     assert_eq!(parse(&words("serve --port 9000")), Ok(Request::Serve(words("--port 9000"))));
     assert_eq!(parse(&words("demo")), Ok(Request::Demo(vec![])));
+    assert_eq!(parse(&words("deploy --emulated")), Ok(Request::Deploy(words("--emulated"))));
     assert_eq!(parse(&words("bench audit --seeds 2")), Ok(Request::Bench(Bench::Audit, words("--seeds 2"))));
 }
 

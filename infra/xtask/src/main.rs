@@ -2,7 +2,8 @@
 //!
 //! * [`arguments`]: what was asked for; [`stages`]: the stages of `test`, in order, and [`report`], their summary.
 //! * [`tools`]: finds or installs what a stage needs and cargo does not bring; [`page`]: builds the page's WASM.
-//! * [`invariants`] and [`tidy`]: ARCHITECTURE.md's "Invariant:" lines, as checks.
+//! * [`aws`]: builds what is deployed and calls infra/aws/deploy.py.
+//! * [`invariants`], [`runbook`] and [`tidy`]: ARCHITECTURE.md's "Invariant:" lines, and what else must agree, as checks.
 //! * [`trainer`]: the trainer beside its peers, and [`trainer_table`], what that measured.
 //! * [`process`]: child processes; [`counts`]: how many tests their output reports.
 //!
@@ -10,11 +11,13 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks to a person")]
 
 mod arguments;
+mod aws;
 mod counts;
 mod invariants;
 mod page;
 mod process;
 mod report;
+mod runbook;
 mod stages;
 mod tidy;
 mod tools;
@@ -30,6 +33,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask demo [ARGS]         builds the command line, then runs `dpft demo`
 cargo xtask serve [ARGS]        builds the page and the command line, then runs `dpft serve`
+cargo xtask deploy [--emulated] [--stack-name NAME] [--parameter-overrides NAME=VALUE ...] [SAM ARGS]
+                                deploys on AWS, or on an emulator of AWS on this machine until Ctrl-C
 cargo xtask build-page          builds the page's WASM into web-client/site/pkg
 cargo xtask bench noise | accountant      values per second of the noise; time of one query
 cargo xtask bench audit [black-box] [--seeds N]   a lower bound on what training really spends
@@ -67,6 +72,7 @@ fn perform(root: &Path, request: Request) -> Result<ExitCode, Failure> {
             page::build(root)?;
             command_line(root, "serve", &rest)?;
         }
+        Request::Deploy(rest) => aws::deploy(root, &rest)?,
         Request::Bench(bench, rest) => run_bench(root, bench, &rest)?,
         Request::Test(selection) => return Ok(stages::run(root, &selection)),
     }

@@ -4,8 +4,8 @@ use crate::arguments::Selection;
 use crate::counts::Counts;
 use crate::process::{Command, Failure};
 use crate::report::{Line, summary, total};
-use crate::{page, tidy, tools};
-use std::path::{Path, PathBuf};
+use crate::{aws, page, tidy, tools};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -177,26 +177,13 @@ fn openai(root: &Path) -> Result<Ended, Failure> {
 }
 
 fn template(root: &Path) -> Result<Ended, Failure> {
-    simple(with_python(root, Command::new(root, "infra/aws/lint.sh"))?)
+    let lint = Command::new(root, "infra/aws/lint.sh").env("CHECKOV", tools::checkov(root)?);
+    simple(aws::with_programs(lint, &[tools::python(root)?])?)
 }
 
 fn deploy(root: &Path) -> Result<Ended, Failure> {
     cargo(root, &["build", "--release", "--workspace", "--bins"]).run()?;
-    counted(with_python(
-        root,
-        Command::new(root, tools::python(root)?.join("python")).args(["infra/aws/test_deploy.py"]),
-    )?)
-}
-
-/// `command` with the Python environment's programs first in PATH.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "this is the edge: PATH goes on to a child, nothing here depends on it"
-)]
-fn with_python(root: &Path, command: Command) -> Result<Command, Failure> {
-    let mut path: Vec<PathBuf> = vec![tools::python(root)?];
-    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
-    let path = std::env::join_paths(path)
-        .map_err(|error| Failure::new(format!("PATH cannot be extended: {error}")))?;
-    Ok(command.env("PATH", path))
+    let programs = tools::python(root)?;
+    let test = Command::new(root, programs.join("python")).args(["infra/aws/test_deploy.py"]);
+    counted(aws::with_programs(test, &[programs])?)
 }

@@ -2,13 +2,21 @@
 //!
 //! Each check is a function of the text it judges, so that its tests can show it text that is wrong.
 
-use crate::invariants;
 use crate::process::Failure;
 use crate::tools::read;
+use crate::{invariants, runbook};
 use std::path::{Path, PathBuf};
 
 /// Lines above which a module is reported: the longest that a reader takes in at one sitting.
 const LONG_MODULE: usize = 300;
+
+/// Python packages that are installed: each must be pinned.
+const REQUIREMENTS: [&str; 4] = [
+    "infra/aws/requirements.txt",
+    "infra/aws/requirements-build.txt",
+    "infra/aws/requirements-checkov.txt",
+    "crates/finetune/fixtures/requirements.txt",
+];
 
 /// Everything that is wrong with the repository, one sentence each.
 ///
@@ -25,7 +33,10 @@ pub(crate) fn problems(root: &Path) -> Result<Vec<String>, Failure> {
     problems.extend(packages.iter().filter_map(|(folder, _, text)| without_lints(folder, text)));
     problems.extend(packages.iter().filter_map(|(folder, name, text)| breakable(folder, name, text)));
     problems.extend(glue_version(&packages));
-    for requirements in ["infra/aws/requirements.txt", "crates/finetune/fixtures/requirements.txt"] {
+    let (template, manual) = (read(&root.join("template.yaml"))?, read(&root.join("infra/aws/RUNBOOK.md"))?);
+    problems.extend(runbook::alarms(&template, &manual));
+    problems.extend(runbook::unexplained_skips(&read(&root.join("infra/aws/checkov.yaml"))?));
+    for requirements in REQUIREMENTS {
         problems.extend(unpinned(requirements, &read(&root.join(requirements))?));
     }
     Ok(problems)

@@ -71,6 +71,16 @@ pub(crate) fn python(root: &Path) -> Result<PathBuf, Failure> {
     environment(root, "target/venv", "infra/aws/requirements.txt")
 }
 
+/// checkov, in an environment of its own: it wants older packages than the other tools.
+pub(crate) fn checkov(root: &Path) -> Result<PathBuf, Failure> {
+    Ok(environment(root, "target/checkov", "infra/aws/requirements-checkov.txt")?.join("checkov"))
+}
+
+/// The folder of the programs that `sam build` cross-compiles with.
+pub(crate) fn lambda_build(root: &Path) -> Result<PathBuf, Failure> {
+    environment(root, "target/lambda-build", "infra/aws/requirements-build.txt")
+}
+
 /// A Python with torch, peft and Opacus, the peers of the trainer: about 6 GB, for torch brings its CUDA libraries.
 pub(crate) fn trainer_peers(root: &Path) -> Result<PathBuf, Failure> {
     let programs =

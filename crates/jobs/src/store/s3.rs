@@ -117,9 +117,10 @@ impl Store for S3Store {
 const UNSIGNABLE_TIME: StoreError =
     StoreError::Unsignable { reason: "links are valid for 1 second to 7 days" };
 
-/// `content-length` and `host` are left out: browsers set them themselves and refuse to have them set.
+/// `content-length` and `host` are left out: browsers set them themselves and refuse to have them set. So is the trace that the SDK adds to
+/// whatever it makes in Lambda: it is not signed, belongs to the API's request and not to the upload, and no bucket lets a page send it.
 fn put_link(signed: &PresignedRequest, expires_at: u64) -> PresignedPut {
-    let set_by_client = |name: &str| matches!(name, "content-length" | "host");
+    let set_by_client = |name: &str| matches!(name, "content-length" | "host" | "x-amzn-trace-id");
     let headers = signed.headers().map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
     PresignedPut {
         method: "PUT".into(),
