@@ -49,6 +49,9 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Show what jobs on an uploaded file have spent of its privacy budget.
     Budget(BudgetArgs),
+    /// Work for the service that started this process and says on standard input what to do.
+    #[command(hide = true)]
+    Worker,
 }
 
 #[derive(Debug, Args)]
@@ -65,9 +68,12 @@ pub(crate) struct ServeArgs {
     /// Folder of the built page; without it only the API is served.
     #[arg(long, default_value = "web-client/site")]
     pub(crate) site: PathBuf,
-    /// Threads that train; default all cores.
+    /// Threads that train, shared by all workers; default all cores.
     #[arg(long)]
     pub(crate) threads: Option<usize>,
+    /// Jobs that are worked on at once, each by a process of its own; one is worked on in this process.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) workers: usize,
     /// Seconds of one training slice.
     #[arg(long, default_value_t = 60)]
     pub(crate) slice_seconds: u64,

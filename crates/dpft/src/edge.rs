@@ -5,10 +5,18 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use std::path::Path;
 
+/// What shows requests as they are sent, when asked for everything: with them the addresses that are secrets.
+const SHOW_REQUESTS: [&str; 5] =
+    ["aws_smithy_runtime", "aws_smithy_http_client", "aws_sdk_sqs", "aws_sdk_s3", "hyper_util"];
+
 /// Logs go to stderr, warnings only unless `RUST_LOG` asks for more. The embedded S3 calls every conditional put that loses a race an error.
 pub(crate) fn init_logging() {
-    let filter =
+    let mut filter =
         tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,s3s=off".into());
+    for target in SHOW_REQUESTS {
+        // A crate's name and a level are always a valid directive.
+        filter = filter.add_directive(format!("{target}=warn").parse().expect("a valid directive"));
+    }
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 

@@ -73,6 +73,8 @@ struct ManualTime {
     passed: Duration,
     /// Who waits for it to move.
     sleepers: Vec<Waker>,
+    /// Who waits for a sleeper.
+    watchers: Vec<Waker>,
 }
 
 impl ManualClock {
@@ -86,6 +88,19 @@ impl ManualClock {
         let mut time = self.lock();
         time.passed += by;
         time.sleepers.drain(..).for_each(Waker::wake);
+    }
+
+    /// Waits until somebody sleeps by this clock, so that moving it has an effect. Whoever was woken and sleeps on counts anew.
+    pub async fn until_asleep(&self) {
+        std::future::poll_fn(|context| {
+            let mut time = self.lock();
+            if !time.sleepers.is_empty() {
+                return Poll::Ready(());
+            }
+            time.watchers.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, ManualTime> {
@@ -114,6 +129,7 @@ impl Clock for ManualClock {
             if !time.sleepers.iter().any(|sleeper| sleeper.will_wake(context.waker())) {
                 time.sleepers.push(context.waker().clone());
             }
+            time.watchers.drain(..).for_each(Waker::wake);
             Poll::Pending
         })
         .await;

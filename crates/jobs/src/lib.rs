@@ -34,14 +34,18 @@ pub use deletion::{DeletionError, delete_job};
 pub use driver::{Attempt, DriverContext, DriverError, Limits, Outcome, run_message, settle_dead_letter};
 pub use job_store::{JobStore, JobStoreError, Versioned};
 pub use ledger_store::{LedgerStore, LedgerStoreError};
+#[cfg(any(test, feature = "test-support"))]
+pub use queue::conformance as queue_conformance;
+pub use queue::{
+    DeadLetters, Delivery, LocalDeadLetters, LocalQueue, LocalQueueConfig, Queue, QueueConsumer, QueueError,
+};
 #[cfg(feature = "aws")]
-pub use queue::SqsQueue;
-pub use queue::{Delivery, LocalQueue, LocalQueueConfig, Queue, QueueError};
+pub use queue::{SqsDeadLetters, SqsQueue};
 pub use redrive::{RedriveError, redrive_job};
 pub use runner::{LiveProgress, SliceBudget, SliceError, SliceResult, SliceRunner, StopFlag};
 #[cfg(feature = "aws")]
 pub use store::S3Store;
 #[cfg(any(test, feature = "test-support"))]
-pub use store::{FailingStore, FaultPlan, conformance};
+pub use store::{FailingStore, FaultPlan, conformance, link_conformance};
 pub use store::{Listing, MemoryStore, Object, ObjectMeta, PutCondition, PutTerms, Store, StoreError};
 pub use sweep::{SweepError, SweepLimits, Swept, sweep};

@@ -16,20 +16,43 @@ pub struct ServeConfig {
     pub models_dir: Option<PathBuf>,
     /// The built page; without it the service has an API alone.
     pub site_dir: Option<PathBuf>,
-    /// Threads that train one job.
+    /// Threads that train, shared by all workers.
     pub worker_threads: usize,
+    /// Worker processes; none for one worker in the service's own process.
+    pub processes: Option<WorkerProcesses>,
     /// How long a slice of a job runs before it is checkpointed, in seconds.
     pub slice_seconds: u64,
 }
+
+/// Workers in processes of their own, each working on one job at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerProcesses {
+    /// How many.
+    pub count: usize,
+    /// The command line of this project, which is called with the one argument `worker`.
+    pub program: PathBuf,
+}
+
+/// More processes than this are a mistake: each holds a model of its own in memory.
+const PROCESSES: std::ops::RangeInclusive<usize> = 1..=256;
 
 /// A slice must be long enough for one step and its checkpoint, and short enough that a killed worker's lease ends soon.
 const SLICE_SECONDS: std::ops::RangeInclusive<u64> = 1..=3600;
 
 impl ServeConfig {
+    /// Threads of one worker: its share, and at least one.
+    pub(crate) fn threads_of_one(&self) -> usize {
+        let workers = self.processes.as_ref().map_or(1, |processes| processes.count);
+        (self.worker_threads / workers.max(1)).max(1)
+    }
+
     /// Checks what can be checked before anything is started, and fills in the S3 port.
     pub(crate) fn checked_s3_port(&self) -> Result<u16, LocalError> {
         if self.worker_threads == 0 {
             return Err(LocalError::Config("the number of worker threads must be at least 1"));
+        }
+        if self.processes.as_ref().is_some_and(|processes| !PROCESSES.contains(&processes.count)) {
+            return Err(LocalError::Config("the number of worker processes must be 1 to 256"));
         }
         if !SLICE_SECONDS.contains(&self.slice_seconds) {
             return Err(LocalError::Config("the length of a slice must be 1 to 3600 seconds"));
@@ -48,3 +71,7 @@ impl ServeConfig {
         Ok(s3_port)
     }
 }
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

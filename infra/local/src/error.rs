@@ -58,6 +58,9 @@ pub enum LocalError {
     /// The key that certificates are signed with.
     #[error(transparent)]
     Signing(#[from] finetune_function::signing::SigningError),
+    /// A worker process.
+    #[error("the worker process cannot work: {0}")]
+    Worker(&'static str),
     /// The queue.
     #[error("the queue's journal cannot be used: {0}")]
     Queue(String),

@@ -39,8 +39,8 @@ pub(crate) async fn resume_jobs(
     Ok(resumed)
 }
 
-/// The job with its lease free, or none when it is finished.
-async fn resume(
+/// The job with its lease free, or none when it is finished. For a lease whose holder is known to be dead.
+pub(crate) async fn resume(
     jobs: &JobStore,
     tenant: &TenantId,
     job: &JobId,
@@ -81,4 +81,4 @@ fn job_of(rest: &str) -> Option<(TenantId, JobId)> {
 
 #[cfg(test)]
 #[path = "resume_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-const NOW: u64 = 1_700_000_000;
+pub(crate) const NOW: u64 = 1_700_000_000;
 
-fn job(tenant: &str, number: u8) -> JobState {
+pub(crate) fn job(tenant: &str, number: u8) -> JobState {
     let spec = JobSpec {
         model: ModelId::parse("m").unwrap(),
         training_file: FileId::from_entropy([number; 12]),
@@ -28,7 +28,7 @@ fn job(tenant: &str, number: u8) -> JobState {
     JobState::new(id, TenantId::parse(tenant).unwrap(), spec, protection, seed, NOW)
 }
 
-fn after(state: &JobState, changes: impl IntoIterator<Item = Change>) -> JobState {
+pub(crate) fn after(state: &JobState, changes: impl IntoIterator<Item = Change>) -> JobState {
     changes.into_iter().fold(state.clone(), |state, change| transition(&state, change, NOW).unwrap())
 }
 

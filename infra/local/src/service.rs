@@ -10,6 +10,7 @@ use crate::drain::DrainingClock;
 use crate::error::{LocalError, at};
 use crate::resume::resume_jobs;
 use crate::site::with_site;
+use crate::workers::{Parts, Workers};
 use crate::{models, s3, worker};
 use api_function::{ApiConfig, ApiState, OsEntropy, router};
 use axum::Router;
@@ -43,7 +44,7 @@ pub struct Service {
     clock: Arc<DrainingClock>,
     stop_work: watch::Sender<bool>,
     stop_serving: watch::Sender<bool>,
-    worker: JoinHandle<()>,
+    workers: Workers,
     api: JoinHandle<()>,
     s3: JoinHandle<()>,
     // Last, so that the lock outlives everything that writes.
@@ -69,8 +70,7 @@ pub async fn start(config: ServeConfig) -> Result<Service, LocalError> {
     let page_listener = listen(config.port).await?;
     let s3_listener = listen(s3_port).await?;
     let (origin, s3_url) = (url(&page_listener)?, url(&s3_listener)?);
-    let slice = Duration::from_secs(config.slice_seconds);
-    let clock = Arc::new(DrainingClock::new(slice));
+    let clock = Arc::new(DrainingClock::new(Duration::from_secs(config.slice_seconds)));
     let entropy = Arc::new(OsEntropy);
     let credentials = data.credentials(&OsEntropy)?;
     let s3_router = s3::router(&data.join("s3"), &credentials, &origin, clock.clone(), entropy.clone())?;
@@ -85,9 +85,15 @@ pub async fn start(config: ServeConfig) -> Result<Service, LocalError> {
     let resumed = resume_jobs(store.clone(), &*queue, clock.now()).await?;
     tracing::info!(resumed, "unfinished jobs go on");
     let signing_key = signing::load_or_create(&*store, api_function::draw(&OsEntropy)).await?;
-    let trainer = worker::worker(&config, store.clone(), queue.clone(), clock.clone(), signing_key);
     let (stop_work, working) = watch::channel(false);
-    let worker = tokio::spawn(worker::work(trainer, queue.clone(), slice, working));
+    let parts = Parts { config: &config, store: &store, queue: &queue, clock: &clock };
+    let workers = match &config.processes {
+        None => parts.worker_here(signing_key, working),
+        Some(processes) => {
+            let s3 = (s3_url.as_str(), credentials);
+            parts.worker_processes(processes, s3, &working, serving.clone()).await?
+        }
+    };
     let state = ApiState::new(store.clone(), queue, clock.clone(), entropy, ApiConfig::default());
     let api = serve(page_listener, with_site(router(state), config.site_dir.as_deref(), &s3_url), serving);
     Ok(Service {
@@ -99,7 +105,7 @@ pub async fn start(config: ServeConfig) -> Result<Service, LocalError> {
         clock,
         stop_work,
         stop_serving,
-        worker,
+        workers,
         api,
         s3: s3.keep(),
         _data: data,
@@ -112,10 +118,15 @@ impl Service {
         self.store.clone()
     }
 
+    /// The ids of the worker processes that run now; none when the worker runs in this one.
+    pub fn worker_pids(&self) -> Vec<u32> {
+        self.workers.pids.all()
+    }
+
     /// Waits until a part of the service ends by itself, which it never should.
     pub async fn wait(&mut self) {
         tokio::select! {
-            _ = &mut self.worker => tracing::error!("the worker has ended"),
+            _ = &mut self.workers.task => tracing::error!("the workers have ended"),
             _ = &mut self.api => tracing::error!("the API has ended"),
             _ = &mut self.s3 => tracing::error!("the object store has ended"),
         }
@@ -124,7 +135,7 @@ impl Service {
     /// Ends everything at once, as a killed process would.
     #[cfg(test)]
     pub(crate) fn kill(self) {
-        for task in [&self.worker, &self.api, &self.s3] {
+        for task in [&self.workers.task, &self.api, &self.s3].into_iter().chain(&self.workers.sqs) {
             task.abort();
         }
     }
@@ -134,12 +145,15 @@ impl Service {
         self.clock.drain();
         // Nobody listens any more only where the part has ended already.
         let _ = self.stop_work.send(true);
-        if !self.worker.is_finished() {
-            let _ = self.worker.await;
+        if !self.workers.task.is_finished() {
+            let _ = self.workers.task.await;
         }
         let _ = self.stop_serving.send(true);
         close(self.api).await;
         close(self.s3).await;
+        if let Some(sqs) = self.workers.sqs {
+            close(sqs).await;
+        }
     }
 }
 
@@ -166,17 +180,21 @@ impl Drop for Guard {
     }
 }
 
-async fn listen(port: u16) -> Result<TcpListener, LocalError> {
+pub(crate) async fn listen(port: u16) -> Result<TcpListener, LocalError> {
     // This machine alone: the service has no transport encryption.
     TcpListener::bind(("127.0.0.1", port)).await.map_err(|source| LocalError::Port { port, source })
 }
 
-fn url(listener: &TcpListener) -> Result<String, LocalError> {
+pub(crate) fn url(listener: &TcpListener) -> Result<String, LocalError> {
     let address = listener.local_addr().map_err(|source| LocalError::Port { port: 0, source })?;
     Ok(format!("http://{address}"))
 }
 
-fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
+pub(crate) fn serve(
+    listener: TcpListener,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         let stopped = async move {
             // An error means that the sender is gone, hence the service.

@@ -3,20 +3,19 @@
 use super::{Service, start};
 use crate::config::ServeConfig;
 use crate::error::LocalError;
-use crate::test_http::{Answer, request};
+use crate::test_client::{PATIENCE, TestClient};
+use crate::test_http::request;
 use crate::test_model::write_model;
 use crate::{OsEntropy, create_api_key};
 use jobs::SystemClock;
 use protocol::id::TenantId;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::Path;
-use std::time::Duration;
 
-const TEXT: &str = "the cat sat on the mat\nthe dog ran in the sun\na bird sang a song\nit was a fine day\n";
-
-/// Far longer than anything here takes; only a hang reaches it.
-const PATIENCE: Duration = Duration::from_secs(120);
+fn client_of(service: &Service) -> TestClient {
+    TestClient::new(&service.api_url, &service.api_key)
+}
 
 fn config(folder: &Path) -> ServeConfig {
     let models = folder.join("models");
@@ -28,76 +27,8 @@ fn config(folder: &Path) -> ServeConfig {
         models_dir: Some(models),
         site_dir: None,
         worker_threads: 1,
+        processes: None,
         slice_seconds: 1,
-    }
-}
-
-struct Client {
-    url: String,
-    key: String,
-}
-
-impl Client {
-    fn of(service: &Service) -> Self {
-        Self { url: service.api_url.clone(), key: service.api_key.clone() }
-    }
-
-    async fn call(&self, method: &str, path: &str, body: &str) -> Answer {
-        let headers = [
-            ("authorization".to_owned(), format!("Bearer {}", self.key)),
-            ("content-type".to_owned(), "application/json".to_owned()),
-        ];
-        request(method, &format!("{}{path}", self.url), &headers, body.as_bytes()).await
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        self.call("GET", path, "").await.json()
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Value {
-        let answer = self.call("POST", path, &body.to_string()).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
-    }
-
-    /// Uploads [`TEXT`] by the presigned link, as the page does.
-    async fn upload(&self) -> Value {
-        let sha256 = hex::encode(Sha256::digest(TEXT));
-        let body =
-            json!({"filename": "a.txt", "bytes": TEXT.len(), "sha256": sha256, "purpose": "fine-tune"});
-        let ticket = self.post("/files", body).await;
-        let headers = ticket["upload"]["headers"].as_object().unwrap().iter();
-        let headers: Vec<_> =
-            headers.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect();
-        let url = ticket["upload"]["url"].as_str().unwrap();
-        let answer = request("PUT", url, &headers, TEXT.as_bytes()).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        ticket["id"].clone()
-    }
-
-    async fn create_job(&self, steps: u64) -> String {
-        let file = self.upload().await;
-        let settings = json!({"steps": steps, "batch_size": 2, "rank": 2, "max_length": 16});
-        let body = json!({"model": "tiny", "training_file": file, "method": {"type": "dp_lora", "dp_lora": settings}});
-        self.post("/fine_tuning/jobs", body).await["id"].as_str().unwrap().to_owned()
-    }
-
-    /// Asks again and again until `done` holds for the job.
-    async fn until(&self, job: &str, done: impl Fn(&Value) -> bool) -> Value {
-        let path = format!("/fine_tuning/jobs/{job}");
-        // An interval spares the machine; how long it is does not matter.
-        let mut turns = tokio::time::interval(Duration::from_millis(20));
-        let asking = async {
-            loop {
-                turns.tick().await;
-                let job = self.get(&path).await;
-                if done(&job) {
-                    return job;
-                }
-                assert_ne!(job["status"], "failed", "{job}");
-            }
-        };
-        tokio::time::timeout(PATIENCE, asking).await.expect("the job gets there in time")
     }
 }
 
@@ -105,7 +36,7 @@ impl Client {
 async fn a_job_runs_from_upload_to_downloaded_adapter() {
     let folder = tempfile::tempdir().unwrap();
     let service = start(config(folder.path())).await.unwrap();
-    let client = Client::of(&service);
+    let client = client_of(&service);
     assert_eq!(service.page_url, format!("{}/#key={}", client.url.trim_end_matches("/v1"), client.key));
     let model = client.get("/models/tiny").await;
     let link = &model["files"]["neighbours.bin"];
@@ -133,7 +64,7 @@ async fn a_job_that_was_cut_short_goes_on_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let long = ServeConfig { slice_seconds: 3600, ..config(folder.path()) };
     let service = start(long.clone()).await.unwrap();
-    let (client, key) = (Client::of(&service), service.api_key.clone());
+    let (client, key) = (client_of(&service), service.api_key.clone());
     let id = client.create_job(20_000).await;
     client.until(&id, |job| job["status"] == "running").await;
     // Returns soon although the slice has an hour: it is cut short and committed.
@@ -143,7 +74,7 @@ async fn a_job_that_was_cut_short_goes_on_at_the_next_start() {
 
     let service = start(long.clone()).await.unwrap();
     assert_eq!(service.api_key, key);
-    let client = Client::of(&service);
+    let client = client_of(&service);
     let job = client.get(&format!("/fine_tuning/jobs/{id}")).await;
     let step = job["progress"]["step"].as_u64().unwrap();
     assert!(0 < step && step < 20_000, "{job}");
@@ -157,13 +88,13 @@ async fn a_job_whose_worker_died_holding_the_lease_is_finished_after_the_restart
     let folder = tempfile::tempdir().unwrap();
     let short = config(folder.path());
     let service = start(ServeConfig { slice_seconds: 3600, ..short.clone() }).await.unwrap();
-    let client = Client::of(&service);
+    let client = client_of(&service);
     let id = client.create_job(400).await;
     client.until(&id, |job| job["status"] == "running").await;
     // As a killed process leaves it: nothing is committed, the lease is live, the message is hidden.
     service.kill();
     let service = start(short).await.unwrap();
-    let job = Client::of(&service).until(&id, |job| job["status"] == "succeeded").await;
+    let job = client_of(&service).until(&id, |job| job["status"] == "succeeded").await;
     assert_eq!(job["progress"]["step"], 400);
     service.shutdown().await;
 }
@@ -172,10 +103,10 @@ async fn a_job_whose_worker_died_holding_the_lease_is_finished_after_the_restart
 async fn two_tenants_do_not_see_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let service = start(config(folder.path())).await.unwrap();
-    let first = Client::of(&service);
+    let first = client_of(&service);
     let tenant = TenantId::parse("second").unwrap();
     let key = create_api_key(&*service.store(), &tenant, &OsEntropy, &SystemClock::new()).await.unwrap();
-    let second = Client { key, ..Client::of(&service) };
+    let second = TestClient::new(&service.api_url, &key);
     let file = first.upload().await;
     let path = format!("/files/{}", file.as_str().unwrap());
     assert_eq!(first.call("GET", &path, "").await.status, 200);

@@ -1,25 +1,31 @@
 //! HTTP by hand for tests: no client library lets a caller send what does not fit together.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// What came back.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
+pub struct Answer {
+    /// The status.
+    pub status: u16,
     headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+    /// The content.
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub(crate) fn header(&self, name: &str) -> &str {
+    /// A header's value, empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(header, _)| header == name).map_or("", |(_, value)| value)
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// The body as text.
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub(crate) fn json(&self) -> serde_json::Value {
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{} {}", self.status, self.text()))
     }
 }
@@ -49,7 +55,7 @@ async fn send(
 }
 
 /// One request over its own connection.
-pub(crate) async fn request(method: &str, url: &str, headers: &[(String, String)], body: &[u8]) -> Answer {
+pub async fn request(method: &str, url: &str, headers: &[(String, String)], body: &[u8]) -> Answer {
     let mut stream = send(method, url, headers, body.len(), body).await;
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes).await;
@@ -57,7 +63,7 @@ pub(crate) async fn request(method: &str, url: &str, headers: &[(String, String)
 }
 
 /// Declares `length` bytes, sends `body`, and hangs up.
-pub(crate) async fn broken_request(
+pub async fn broken_request(
     method: &str,
     url: &str,
     headers: &[(String, String)],
@@ -96,4 +102,22 @@ fn unchunk(mut rest: &[u8]) -> Vec<u8> {
         }
     }
     body
+}
+
+/// Sends the requests of the suite for presigned links.
+#[derive(Debug, Clone, Copy)]
+pub struct RawHttp;
+
+#[async_trait::async_trait]
+impl jobs::link_conformance::Http for RawHttp {
+    async fn send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(String, String)],
+        body: &[u8],
+    ) -> jobs::link_conformance::Answer {
+        let Answer { status, body, .. } = request(method, url, headers, body).await;
+        jobs::link_conformance::Answer { status, body: body.into() }
+    }
 }

@@ -1,10 +1,12 @@
-//! The worker: takes deliveries from the queue and hands them to the very handler that Lambda calls, as the very events that SQS sends.
+//! The worker: takes deliveries from the queue and hands them to the very handler that Lambda calls, as the very events that SQS sends. It runs in
+//! the service's own process or in one of its own ([`crate::worker_process`]).
 
 use crate::config::ServeConfig;
-use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use finetune_function::{FinetuneRunner, Settings, Worker, handle, handle_dead_letters};
-use jobs::{Clock, Delivery, DriverContext, Limits, LocalQueue, LocalQueueConfig, Store};
+use jobs::{Clock, Delivery, DriverContext, Limits, LocalQueueConfig, Queue, QueueConsumer, Store};
 use protocol::signature::CertificateKey;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -25,36 +27,61 @@ const RETRY_SECONDS: u64 = 10;
 /// How often a running slice looks whether its job was cancelled; a read from this machine's own disk.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-fn lease_seconds(config: &ServeConfig) -> u64 {
-    config.slice_seconds + LEASE_MARGIN_SECONDS
+/// How long one call waits for a message; SQS' own bound.
+const WAIT: Duration = Duration::from_secs(20);
+
+/// Pause when the queue cannot be reached, which only the end of the service explains.
+const UNREACHABLE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What one worker has to itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// Threads that train.
+    pub(crate) threads: usize,
+    /// How long a slice runs, in seconds.
+    pub(crate) slice_seconds: u64,
+    /// Where a model's weights are written to be mapped.
+    pub(crate) scratch: PathBuf,
+}
+
+/// Where messages come from.
+pub(crate) struct Sources {
+    /// The queue.
+    pub(crate) jobs: Arc<dyn QueueConsumer>,
+    /// What was received too often.
+    pub(crate) dead_letters: Arc<dyn QueueConsumer>,
+}
+
+fn lease_seconds(slice_seconds: u64) -> u64 {
+    slice_seconds + LEASE_MARGIN_SECONDS
 }
 
 /// How the queue behaves for these settings.
 pub(crate) fn queue_config(config: &ServeConfig) -> LocalQueueConfig {
-    let visible_after = lease_seconds(config) + VISIBILITY_MARGIN_SECONDS;
+    let visible_after = lease_seconds(config.slice_seconds) + VISIBILITY_MARGIN_SECONDS;
     LocalQueueConfig { visibility_timeout: Duration::from_secs(visible_after), max_receives: MAX_RECEIVES }
 }
 
 /// The trainer with all it needs.
 pub(crate) fn worker(
-    config: &ServeConfig,
+    share: Share,
     store: Arc<dyn Store>,
-    queue: Arc<LocalQueue>,
+    queue: Arc<dyn Queue>,
     clock: Arc<dyn Clock>,
     signing_key: CertificateKey,
 ) -> Worker {
     // A checkpoint is written to this machine's own disk; a tenth of the slice is plenty, also for very short ones.
-    let margin = Duration::from_millis(100 * config.slice_seconds);
+    let margin = Duration::from_millis(100 * share.slice_seconds);
     let settings = Settings {
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
-        threads: config.worker_threads,
+        threads: share.threads,
         margin,
-        scratch: Some(config.data_dir.clone()),
+        scratch: Some(share.scratch),
         signing_key: Some(signing_key),
     };
     let runner = Arc::new(FinetuneRunner::new(store.clone(), clock.clone(), settings));
     let limits = Limits {
-        lease_seconds: lease_seconds(config),
+        lease_seconds: lease_seconds(share.slice_seconds),
         max_receives: MAX_RECEIVES,
         watch_interval: WATCH_INTERVAL,
         ..Limits::default()
@@ -63,35 +90,60 @@ pub(crate) fn worker(
 }
 
 /// Works until `stop` changes; the slice that runs then is finished first (its deadline is up to [`crate::drain`]).
-pub(crate) async fn work(
-    worker: Worker,
-    queue: Arc<LocalQueue>,
-    slice: Duration,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(crate) async fn work(worker: Worker, sources: Sources, slice: Duration, stop: watch::Receiver<bool>) {
+    tokio::join!(
+        consume(&worker, &*sources.jobs, Task::Slice(slice), stop.clone()),
+        consume(&worker, &*sources.dead_letters, Task::DeadLetter, stop),
+    );
+}
+
+/// What a message asks for.
+#[derive(Debug, Clone, Copy)]
+enum Task {
+    /// A slice of at most this length.
+    Slice(Duration),
+    /// The end of a job whose message was received too often.
+    DeadLetter,
+}
+
+async fn consume(worker: &Worker, consumer: &dyn QueueConsumer, task: Task, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        tokio::select! {
+        // A receiver that is dropped may have taken a message all the same; it stays hidden until the queue shows it again.
+        let received = tokio::select! {
             biased;
             _ = stop.changed() => break,
-            delivery = queue.receive() => {
-                let deadline = worker.context.clock.monotonic() + slice;
-                let failed = !handle(&worker, event(&delivery), deadline).await.batch_item_failures.is_empty();
-                settle(&queue, &delivery, failed);
+            received = consumer.receive(WAIT) => received,
+        };
+        match received {
+            Ok(None) => {}
+            Ok(Some(delivery)) => {
+                let failed = !respond(worker, &delivery, task).await.batch_item_failures.is_empty();
+                settle(consumer, &delivery, failed).await;
             }
-            delivery = queue.receive_dead_letter() => {
-                let failed = !handle_dead_letters(&worker, event(&delivery)).await.batch_item_failures.is_empty();
-                settle(&queue, &delivery, failed);
+            Err(error) => {
+                tracing::warn!(%error, "no message could be received");
+                tokio::select! {
+                    _ = stop.changed() => break,
+                    () = worker.context.clock.sleep(UNREACHABLE_PAUSE) => {}
+                }
             }
         }
     }
 }
 
-fn settle(queue: &LocalQueue, delivery: &Delivery, failed: bool) {
+async fn respond(worker: &Worker, delivery: &Delivery, task: Task) -> SqsBatchResponse {
+    match task {
+        Task::Slice(slice) => handle(worker, event(delivery), worker.context.clock.monotonic() + slice).await,
+        Task::DeadLetter => handle_dead_letters(worker, event(delivery)).await,
+    }
+}
+
+async fn settle(consumer: &dyn QueueConsumer, delivery: &Delivery, failed: bool) {
     let result = if failed {
         let wait = RETRY_SECONDS * u64::from(delivery.receive_count);
-        queue.nack(&delivery.receipt, Duration::from_secs(wait))
+        consumer.nack(&delivery.receipt, Duration::from_secs(wait)).await
     } else {
-        queue.ack(&delivery.receipt)
+        consumer.ack(&delivery.receipt).await
     };
     if let Err(error) = result {
         // The message comes again when it is visible again, which every handler is made for.

@@ -35,11 +35,11 @@ async fn what_failed_comes_again_later_each_time_and_what_succeeded_never() {
     let (queue, clock, _) = queue_with_a_message().await;
     for tries in 1..=3_u64 {
         let delivery = queue.try_receive().expect("the message is visible");
-        settle(&queue, &delivery, true);
+        settle(&queue, &delivery, true).await;
         assert_eq!(queue.next_visible_at(), Some(jobs::Clock::now(&*clock) + 10 * tries));
         clock.advance(Duration::from_secs(10 * tries));
     }
     let delivery = queue.try_receive().expect("the message is visible");
-    settle(&queue, &delivery, false);
+    settle(&queue, &delivery, false).await;
     assert!(queue.is_empty());
 }

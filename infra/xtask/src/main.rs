@@ -64,7 +64,7 @@ fn perform(root: &Path, request: Request) -> Result<ExitCode, Failure> {
     match request {
         Request::Help => println!("{USAGE}"),
         Request::Stages => {
-            stages::STAGES.iter().for_each(|stage| println!("{:<10} {}", stage.name, stage.purpose))
+            stages::STAGES.iter().for_each(|stage| println!("{:<11} {}", stage.name, stage.purpose))
         }
         Request::BuildPage => page::build(root)?,
         Request::Demo(rest) => command_line(root, "demo", &rest)?,

@@ -25,7 +25,7 @@ struct Ended {
 }
 
 /// All stages, in order.
-pub(crate) const STAGES: [Stage; 11] = [
+pub(crate) const STAGES: [Stage; 12] = [
     Stage { name: "fmt", purpose: "the code is formatted", run: fmt },
     Stage { name: "tidy", purpose: "ARCHITECTURE.md's invariants hold", run: tidy_stage },
     Stage { name: "clippy", purpose: "no warnings, in tests neither", run: clippy },
@@ -43,6 +43,11 @@ pub(crate) const STAGES: [Stage; 11] = [
     },
     Stage { name: "browser", purpose: "the page, in Chromium, against the real service", run: browser },
     Stage { name: "openai", purpose: "OpenAI's own Python client against the real service", run: openai },
+    Stage {
+        name: "conformance",
+        purpose: "the store on S3 and the queue on SQS, against an emulator of AWS",
+        run: conformance,
+    },
     Stage { name: "template", purpose: "template.yaml, linted as written and as deployed", run: template },
     Stage { name: "deploy", purpose: "a real deployment, on an emulator of AWS", run: deploy },
 ];
@@ -171,8 +176,17 @@ fn browser(root: &Path) -> Result<Ended, Failure> {
 }
 
 fn openai(root: &Path) -> Result<Ended, Failure> {
+    tests_with_python(root, "the_official_client")
+}
+
+fn conformance(root: &Path) -> Result<Ended, Failure> {
+    tests_with_python(root, "ministack_tests")
+}
+
+/// The ignored unit tests whose names hold `name`, with an interpreter that has all packages.
+fn tests_with_python(root: &Path, name: &str) -> Result<Ended, Failure> {
     let programs = tools::python(root)?;
-    let test = cargo(root, &["test", "--release", "--workspace", "--lib", "--", "--ignored"]);
+    let test = cargo(root, &["test", "--release", "--workspace", "--lib", "--", "--ignored", name]);
     counted(test.env("DPFT_PYTHON", programs.join("python")))
 }
 

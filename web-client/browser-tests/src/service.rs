@@ -39,6 +39,7 @@ impl Service {
             models_dir: with_model.then(|| PathBuf::from(REPOSITORY).join("models")),
             site_dir: Some(site.to_owned()),
             worker_threads: 2,
+            processes: None,
             slice_seconds: SLICE_SECONDS,
         };
         Ok(Self { running: local::start(config).await.context("the service did not start")?, _data: data })

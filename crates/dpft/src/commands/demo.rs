@@ -95,6 +95,7 @@ async fn start(args: &DemoArgs) -> anyhow::Result<Service> {
         models_dir: Some(args.models.clone()),
         site_dir: None,
         worker_threads: edge::threads(None),
+        processes: None,
         slice_seconds: SLICE_SECONDS,
     };
     let service = local::start(config).await?;

@@ -18,6 +18,7 @@ mod store;
 mod tables;
 mod verify;
 mod word2vec;
+mod worker;
 
 use crate::args::Command;
 
@@ -41,5 +42,6 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Download(args) => remote::download(args),
         Command::Verify(args) => verify::run(args),
         Command::Budget(args) => remote::budget(args),
+        Command::Worker => worker::run(),
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::args::ServeArgs;
 use crate::edge;
-use local::ServeConfig;
+use anyhow::Context as _;
+use local::{ServeConfig, WorkerProcesses};
 
 /// Serves until Ctrl-C; unfinished jobs go on at the next start.
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
@@ -17,6 +18,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
         models_dir: Some(args.models),
         site_dir,
         worker_threads: edge::threads(args.threads),
+        processes: processes(args.workers)?,
         slice_seconds: args.slice_seconds,
     };
     tokio::runtime::Runtime::new()?.block_on(async {
@@ -25,8 +27,17 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<()> {
         println!("API:            {} (key {})", service.api_url, service.api_key);
         println!("Ctrl-C stops it; unfinished jobs go on at the next start.");
         tokio::signal::ctrl_c().await?;
-        eprintln!("Stopping: the running slice is written down first.");
+        eprintln!("Stopping: what is running is written down first.");
         service.shutdown().await;
         Ok(())
     })
+}
+
+/// One worker needs no process of its own.
+fn processes(workers: usize) -> anyhow::Result<Option<WorkerProcesses>> {
+    if workers == 1 {
+        return Ok(None);
+    }
+    let program = std::env::current_exe().context("the path of this program cannot be read")?;
+    Ok(Some(WorkerProcesses { count: workers, program }))
 }

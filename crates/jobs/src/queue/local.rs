@@ -1,8 +1,11 @@
 //! A queue in this process with the semantics of SQS, for local mode: a received message is hidden for the visibility timeout and comes again
 //! unless it is acknowledged; received too often, it becomes a dead letter. All of it survives a restart through a journal.
+//!
+//! Invariant: the order of the messages is that of their journal, and changes in the same step.
 
 use super::journal::{Entry, Journal, Messages, Record};
-use super::{Queue, QueueError};
+use super::order::{Order, due, due_count, earliest};
+use super::{Delivery, Queue, QueueError};
 use crate::clock::Clock;
 use protocol::message::SliceMessage;
 use std::io;
@@ -20,19 +23,6 @@ pub struct LocalQueueConfig {
     pub max_receives: u32,
 }
 
-/// A received message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// What was sent.
-    pub body: String,
-    /// Name of the message, the same at every delivery.
-    pub message_id: String,
-    /// How often it was received, this time included.
-    pub receive_count: u32,
-    /// Names this delivery for [`LocalQueue::ack`] and [`LocalQueue::nack`]; the next delivery makes it void.
-    pub receipt: String,
-}
-
 /// See the module's head.
 pub struct LocalQueue {
     config: LocalQueueConfig,
@@ -43,6 +33,8 @@ pub struct LocalQueue {
 
 struct Inner {
     messages: Messages,
+    /// The order of `messages`.
+    order: Order,
     journal: Option<Journal>,
 }
 
@@ -51,6 +43,14 @@ impl Inner {
     fn apply(&mut self, record: Record) -> io::Result<()> {
         if let Some(journal) = &mut self.journal {
             journal.append(&record, &self.messages)?;
+        }
+        if let Record::Set(number, _) | Record::Remove(number) = &record
+            && let Some(before) = self.messages.entries.get(number)
+        {
+            self.order.remove(*number, before);
+        }
+        if let Record::Set(number, after) = &record {
+            self.order.insert(*number, after);
         }
         self.messages.apply(record);
         Ok(())
@@ -64,16 +64,36 @@ impl LocalQueue {
     /// When the file cannot be read or written, or is damaged.
     pub fn open(journal: &Path, config: LocalQueueConfig, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let (journal, messages) = Journal::open(journal)?;
-        Ok(Self::with(Inner { messages, journal: Some(journal) }, config, clock))
+        Ok(Self::with(messages, Some(journal), config, clock))
     }
 
     /// A queue that forgets everything with the process.
     pub fn in_memory(config: LocalQueueConfig, clock: Arc<dyn Clock>) -> Self {
-        Self::with(Inner { messages: Messages::default(), journal: None }, config, clock)
+        Self::with(Messages::default(), None, config, clock)
     }
 
-    fn with(inner: Inner, config: LocalQueueConfig, clock: Arc<dyn Clock>) -> Self {
+    fn with(
+        messages: Messages,
+        journal: Option<Journal>,
+        config: LocalQueueConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let inner = Inner { order: Order::of(&messages, config.max_receives), messages, journal };
         Self { config, clock, inner: Mutex::new(inner), changed: Notify::new() }
+    }
+
+    /// Sends a message of any content, as [`Queue::send`] does.
+    ///
+    /// # Errors
+    /// When the journal cannot be written; whether the message was taken is then unknown.
+    pub fn send_body(&self, body: String, delay: Duration) -> Result<(), QueueError> {
+        let entry = Entry { body, visible_at: self.after(delay), receive_count: 0, dead: false };
+        let mut inner = self.lock();
+        let number = inner.messages.next;
+        inner.apply(Record::Set(number, entry)).map_err(|error| unwritable("send a message", &error))?;
+        drop(inner);
+        self.changed.notify_waiters();
+        Ok(())
     }
 
     /// The next message; waits until there is one.
@@ -120,9 +140,36 @@ impl LocalQueue {
         Ok(())
     }
 
+    /// Sends every dead letter that is visible now to the queue again, as a new message; returns how many these were.
+    ///
+    /// # Errors
+    /// When the journal cannot be written; what was not moved is still a dead letter.
+    pub fn redrive(&self) -> Result<usize, QueueError> {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        self.bury(&mut inner, now);
+        let mut moved = 0;
+        while let Some(number) = due(&inner.order.dead, now) {
+            // A new number: with its own, a receipt of long ago would hold again once the count is the same.
+            let fresh = inner.messages.next;
+            let body = inner.messages.entries[&number].body.clone();
+            let entry = Entry { body, visible_at: now, receive_count: 0, dead: false };
+            // Sent before it is removed: a crash in between leaves it twice, never not at all.
+            let records = [Record::Set(fresh, entry), Record::Remove(number)];
+            for record in records {
+                inner.apply(record).map_err(|error| unwritable("move a dead letter", &error))?;
+            }
+            moved += 1;
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+        Ok(moved)
+    }
+
     /// Messages that were not deleted yet, dead letters left out.
     pub fn len(&self) -> usize {
-        self.lock().messages.entries.values().filter(|entry| !entry.dead).count()
+        let inner = self.lock();
+        inner.order.live.len() + inner.order.worn.len()
     }
 
     /// True when no message is left, dead letters left out.
@@ -132,17 +179,23 @@ impl LocalQueue {
 
     /// Dead letters that were not deleted yet.
     pub fn dead_letters(&self) -> usize {
-        self.lock().messages.entries.values().filter(|entry| entry.dead).count()
+        self.lock().order.dead.len()
+    }
+
+    /// Messages that can be received now.
+    pub fn visible(&self) -> usize {
+        due_count(&self.lock().order.live, self.clock.now())
+    }
+
+    /// Dead letters that can be received now.
+    pub fn visible_dead_letters(&self) -> usize {
+        due_count(&self.lock().order.dead, self.clock.now())
     }
 
     /// When the next message becomes visible, in Unix seconds; none when none is left.
     pub fn next_visible_at(&self) -> Option<u64> {
-        self.earliest(false)
-    }
-
-    fn earliest(&self, dead: bool) -> Option<u64> {
         let inner = self.lock();
-        inner.messages.entries.values().filter(|entry| entry.dead == dead).map(|entry| entry.visible_at).min()
+        [&inner.order.live, &inner.order.worn].into_iter().filter_map(earliest).min()
     }
 
     async fn wait(&self, dead: bool) -> Delivery {
@@ -154,8 +207,7 @@ impl LocalQueue {
             if let Some(delivery) = self.take(dead) {
                 return delivery;
             }
-            // A live message that is due may turn into a dead letter, so both kinds wait for it.
-            match [self.earliest(false), self.earliest(dead)].into_iter().flatten().min() {
+            match self.next_change(dead) {
                 Some(at) => {
                     let left = Duration::from_secs(at.saturating_sub(self.clock.now()).max(1));
                     // Woken or timed out: either way the next turn looks again.
@@ -166,15 +218,20 @@ impl LocalQueue {
         }
     }
 
+    /// When a receiver should look again. A message that is worn out may turn into a dead letter, so both kinds wait for it.
+    fn next_change(&self, dead: bool) -> Option<u64> {
+        let order = &self.lock().order;
+        let line = if dead { &order.dead } else { &order.live };
+        [line, &order.worn].into_iter().filter_map(earliest).min()
+    }
+
     /// Buries what was received too often, then takes the message that has been visible longest.
     fn take(&self, dead: bool) -> Option<Delivery> {
         let now = self.clock.now();
         let mut inner = self.lock();
         self.bury(&mut inner, now);
-        let due =
-            inner.messages.entries.iter().filter(|(_, entry)| entry.dead == dead && entry.visible_at <= now);
-        let (number, entry) = due.min_by_key(|(number, entry)| (entry.visible_at, **number))?;
-        let (number, mut entry) = (*number, entry.clone());
+        let number = due(if dead { &inner.order.dead } else { &inner.order.live }, now)?;
+        let mut entry = inner.messages.entries[&number].clone();
         entry.receive_count += 1;
         entry.visible_at = self.after(self.config.visibility_timeout);
         if let Err(error) = inner.apply(Record::Set(number, entry.clone())) {
@@ -185,19 +242,13 @@ impl LocalQueue {
     }
 
     fn bury(&self, inner: &mut Inner, now: u64) {
-        let worn_out = |entry: &Entry| {
-            !entry.dead && entry.visible_at <= now && entry.receive_count >= self.config.max_receives
-        };
-        let entries = inner.messages.entries.iter();
-        let buried: Vec<_> =
-            entries.filter(|(_, entry)| worn_out(entry)).map(|(n, e)| (*n, e.clone())).collect();
-        for (number, entry) in buried {
-            let entry = Entry { dead: true, ..entry };
+        while let Some(number) = due(&inner.order.worn, now) {
+            let entry = Entry { dead: true, ..inner.messages.entries[&number].clone() };
             if let Err(error) = inner.apply(Record::Set(number, entry)) {
                 tracing::error!(%error, "the queue's journal cannot be written; a dead letter stays for now");
-            } else {
-                self.changed.notify_waiters();
+                return;
             }
+            self.changed.notify_waiters();
         }
     }
 
@@ -216,14 +267,7 @@ impl LocalQueue {
 impl Queue for LocalQueue {
     async fn send(&self, message: &SliceMessage, delay: Duration) -> Result<(), QueueError> {
         // A struct of plain strings and numbers always serialises.
-        let body = serde_json::to_string(message).expect("a slice message is plain data");
-        let entry = Entry { body, visible_at: self.after(delay), receive_count: 0, dead: false };
-        let mut inner = self.lock();
-        let number = inner.messages.next;
-        inner.apply(Record::Set(number, entry)).map_err(|error| unwritable("send a message", &error))?;
-        drop(inner);
-        self.changed.notify_waiters();
-        Ok(())
+        self.send_body(serde_json::to_string(message).expect("a slice message is plain data"), delay)
     }
 }
 

@@ -160,3 +160,39 @@ async fn a_waiting_receiver_wakes_when_a_delay_ends() {
     assert_eq!(queue.receive().await.receive_count, 2);
     assert_eq!(clock.now(), 1_067, "not acknowledged, it comes again after the visibility timeout");
 }
+
+#[tokio::test]
+async fn dead_letters_come_back_as_new_messages_that_no_old_receipt_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(1_000));
+    let open = || LocalQueue::open(&folder.path().join("journal"), CONFIG, clock.clone()).unwrap();
+    let queue = open();
+    send(&queue, 9, 0).await;
+    let first = queue.try_receive().unwrap();
+    queue.nack(&first.receipt, Duration::ZERO).unwrap();
+    for _ in 2..=3 {
+        queue.nack(&queue.try_receive().unwrap().receipt, Duration::ZERO).unwrap();
+    }
+    assert_eq!(queue.redrive(), Ok(1), "what is worn out needs no receiver to be a dead letter");
+    assert_eq!((queue.len(), queue.visible(), queue.dead_letters()), (1, 1, 0));
+    drop(queue);
+    let queue = open();
+    let back = queue.try_receive().unwrap();
+    assert_eq!((slice(&back), back.receive_count), (9, 1));
+    assert_ne!(back.message_id, first.message_id);
+    queue.ack(&first.receipt).unwrap();
+    assert_eq!(queue.len(), 1, "the first delivery of long ago is void");
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_is_held_is_not_moved() {
+    let (_clock, queue) = queue();
+    send(&queue, 9, 0).await;
+    for _ in 1..=3 {
+        queue.nack(&queue.try_receive().unwrap().receipt, Duration::ZERO).unwrap();
+    }
+    let dead = queue.try_receive_dead_letter().unwrap();
+    assert_eq!((queue.redrive(), queue.dead_letters(), queue.visible_dead_letters()), (Ok(0), 1, 0));
+    queue.ack(&dead.receipt).unwrap();
+    assert_eq!(queue.dead_letters(), 0);
+}

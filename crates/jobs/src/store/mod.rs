@@ -1,7 +1,7 @@
 //! The object store: whole objects under keys, with the conditional puts that compare-and-swap needs.
 //!
 //! [`S3Store`] is the real one, [`MemoryStore`] the one for tests, and [`FailingStore`] wraps either to inject faults. All pass
-//! [`conformance`], which states the contract as executable checks.
+//! [`conformance`], which states the contract as executable checks; those with real links pass [`link_conformance`], too.
 //!
 //! The contract in short: reads see the latest completed put of that key; of several conditional puts that race, exactly one wins; an entity
 //! tag changes whenever the content does. A put that answers [`StoreError::Unavailable`] may or may not have landed; one that answers
@@ -11,6 +11,8 @@
 pub mod conformance;
 #[cfg(any(test, feature = "test-support"))]
 mod failing;
+#[cfg(any(test, feature = "test-support"))]
+pub mod link_conformance;
 mod memory;
 #[cfg(feature = "aws")]
 mod s3;

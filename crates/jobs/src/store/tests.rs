@@ -35,42 +35,116 @@ async fn the_memory_store_conforms() {
     conformance::run(std::sync::Arc::new(MemoryStore::new()), "suite/").await;
 }
 
+/// How a store is broken on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// Conditions of puts under a `race` key are ignored.
+    Conditions,
+    /// As S3's once were: every third read shows what was there before.
+    StaleReads,
+    /// A listing forgets where it was to start.
+    StartAfter,
+    /// Keys that differ in case alone are one.
+    Case,
+    /// Every tenth condition of a counter is ignored.
+    LostUpdates,
+}
+
+struct Broken {
+    inner: MemoryStore,
+    fault: Fault,
+    operations: std::sync::atomic::AtomicUsize,
+    before: std::sync::Mutex<Option<Bytes>>,
+}
+
+impl Broken {
+    fn key(&self, key: &str) -> String {
+        if self.fault == Fault::Case { key.to_lowercase() } else { key.to_owned() }
+    }
+
+    /// True at every `n`th call.
+    fn every(&self, n: usize) -> bool {
+        self.operations.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % n == n - 1
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for Broken {
+    async fn get(&self, key: &str) -> Result<Object, StoreError> {
+        let mut object = self.inner.get(&self.key(key)).await?;
+        if self.fault == Fault::StaleReads && key.contains("versions") && self.every(3) {
+            object.bytes = self.before.lock().unwrap().clone().unwrap_or(object.bytes);
+        }
+        Ok(object)
+    }
+    async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError> {
+        self.inner.head(&self.key(key)).await
+    }
+    async fn put(&self, key: &str, bytes: Bytes, condition: PutCondition) -> Result<String, StoreError> {
+        let ignored = match self.fault {
+            Fault::Conditions => key.contains("race"),
+            Fault::LostUpdates => key.contains("counter") && self.every(10),
+            _ => false,
+        };
+        if self.fault == Fault::StaleReads && key.contains("versions") {
+            *self.before.lock().unwrap() = self.inner.get(key).await.ok().map(|object| object.bytes);
+        }
+        self.inner.put(&self.key(key), bytes, if ignored { PutCondition::Always } else { condition }).await
+    }
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.inner.delete(&self.key(key)).await
+    }
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listing, StoreError> {
+        let forgotten = self.fault == Fault::StartAfter && prefix.contains("after");
+        self.inner.list(prefix, after.filter(|_| !forgotten), limit).await
+    }
+    async fn presign_get(
+        &self,
+        key: &str,
+        valid: Duration,
+        name: Option<&str>,
+    ) -> Result<String, StoreError> {
+        self.inner.presign_get(key, valid, name).await
+    }
+    async fn presign_put(&self, key: &str, terms: &PutTerms) -> Result<PresignedPut, StoreError> {
+        self.inner.presign_put(key, terms).await
+    }
+}
+
+async fn run_broken(fault: Fault) {
+    let (operations, before) = Default::default();
+    let store = Broken { inner: MemoryStore::new(), fault, operations, before };
+    conformance::run(std::sync::Arc::new(store), "suite/").await;
+}
+
 #[tokio::test]
 #[should_panic(expected = "exactly one racer wins")]
 async fn the_suite_notices_a_store_that_ignores_conditions() {
-    /// Ignores the condition of a put under a `race` key.
-    struct Careless(MemoryStore);
-    #[async_trait::async_trait]
-    impl Store for Careless {
-        async fn get(&self, key: &str) -> Result<Object, StoreError> {
-            self.0.get(key).await
-        }
-        async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError> {
-            self.0.head(key).await
-        }
-        async fn put(&self, key: &str, bytes: Bytes, condition: PutCondition) -> Result<String, StoreError> {
-            let condition = if key.contains("race") { PutCondition::Always } else { condition };
-            self.0.put(key, bytes, condition).await
-        }
-        async fn delete(&self, key: &str) -> Result<(), StoreError> {
-            self.0.delete(key).await
-        }
-        async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Listing, StoreError> {
-            self.0.list(prefix, after, limit).await
-        }
-        async fn presign_get(
-            &self,
-            key: &str,
-            valid: Duration,
-            name: Option<&str>,
-        ) -> Result<String, StoreError> {
-            self.0.presign_get(key, valid, name).await
-        }
-        async fn presign_put(&self, key: &str, terms: &PutTerms) -> Result<PresignedPut, StoreError> {
-            self.0.presign_put(key, terms).await
-        }
-    }
-    conformance::run(std::sync::Arc::new(Careless(MemoryStore::new())), "suite/").await;
+    run_broken(Fault::Conditions).await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "the writer reads what it wrote")]
+async fn the_suite_notices_a_store_that_shows_what_was() {
+    run_broken(Fault::StaleReads).await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "what comes after `a/1`")]
+async fn the_suite_notices_a_store_that_lists_from_the_beginning() {
+    run_broken(Fault::StartAfter).await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "`Case` can be a key's name")]
+async fn the_suite_notices_a_store_that_knows_no_case() {
+    run_broken(Fault::Case).await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "every increment counts once")]
+async fn the_suite_notices_a_store_that_loses_updates() {
+    run_broken(Fault::LostUpdates).await;
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 
 use super::{router, store};
 use crate::data_dir::Credentials;
-use crate::test_http::{Answer, request};
+use crate::test_http::{Answer, RawHttp, request};
 use api_function::OsEntropy;
 use base64::Engine as _;
 use bytes::Bytes;
-use jobs::{Clock, PutCondition, PutTerms, S3Store, Store, StoreError, SystemClock, conformance};
+use jobs::{
+    Clock, PutCondition, PutTerms, S3Store, Store, StoreError, SystemClock, conformance, link_conformance,
+};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +82,14 @@ async fn is_absent(running: &Running, key: &str) -> bool {
 async fn it_is_a_store() {
     let running = start().await;
     conformance::run(Arc::new(running.store.clone()), "conformance/").await;
+}
+
+#[tokio::test]
+async fn its_links_allow_what_they_say_and_nothing_beyond() {
+    let running = start().await;
+    let now = SystemClock::new().now();
+    let (store, prefix) = (&running.store, "links/");
+    link_conformance::run(&link_conformance::Subject { store, http: &RawHttp, prefix, now }).await;
 }
 
 #[tokio::test]
