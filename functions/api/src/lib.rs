@@ -16,7 +16,7 @@
 //!
 //! Invariant: every path under `/v1` but an unknown one needs a key, and another tenant's object answers exactly as one that is not there.
 //!
-//! Invariant: logs hold a request's method, route, status and duration, and AWS's ids of it ([`invocation`]), never its path, query, headers or body.
+//! Invariant: logs hold a request's method, route, status and duration, and AWS's ids of it (`invocation`), never its path, query, headers or body.
 
 mod auth;
 mod entropy;
@@ -24,6 +24,7 @@ mod error;
 mod extract;
 mod file_store;
 mod files;
+#[cfg(feature = "lambda")]
 pub mod invocation;
 mod job_request;
 mod jobs_api;

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The privacy plan is not made here: it came with the job, and was charged before. [`signing`] keeps the key that certificates are signed with;
-//! the command line's own training uses [`config`] and [`adapter_folder`] too. On Lambda, [`metrics`] counts what was done and [`invocation`] ties log
+//! the command line's own training uses [`config`] and [`adapter_folder`] too. On Lambda, [`metrics`] counts what was done and `invocation` ties log
 //! lines to requests.
 //!
 //! This is the only place where the trainer (`finetune`) and the durable jobs (`jobs`) meet. Local mode calls [`handle`] with the very events that
@@ -18,6 +18,7 @@ pub mod config;
 mod data;
 mod fetch;
 pub mod handler;
+#[cfg(feature = "lambda")]
 pub mod invocation;
 mod losses;
 pub mod metrics;
