@@ -22,22 +22,23 @@ from service import put, send
 # Where AWS says that a caller may not; anything else that goes wrong says that it might have.
 DENIED = {"AccessDenied", "AccessDeniedException", "403"}
 
-ROLES = ("ApiRole", "FinetuneRole", "DeadLetterRole")
+ROLES = ("ApiRole", "FinetuneRole", "DeadLetterRole", "SweepRole")
 
 # Objects, and what each role may do with them: r(ead), w(rite), d(elete).
 RIGHTS = {
-    "keys/x.json": {"ApiRole": "r", "FinetuneRole": "", "DeadLetterRole": ""},
-    "models/m/index.json": {"ApiRole": "r", "FinetuneRole": "r", "DeadLetterRole": ""},
-    "service/signing-key": {"ApiRole": "", "FinetuneRole": "rw", "DeadLetterRole": ""},
-    "service/verifying-key": {"ApiRole": "r", "FinetuneRole": "rw", "DeadLetterRole": ""},
-    "service/anything-else": {"ApiRole": "", "FinetuneRole": "", "DeadLetterRole": ""},
-    "ledgers/t/x.json": {"ApiRole": "rw", "FinetuneRole": "rw", "DeadLetterRole": "rw"},
-    "tenants/t/files/f/content": {"ApiRole": "rwd", "FinetuneRole": "r", "DeadLetterRole": ""},
-    "tenants/t/files/f/meta.json": {"ApiRole": "rwd", "FinetuneRole": "rwd", "DeadLetterRole": "d"},
-    "tenants/t/uploads/u/part": {"ApiRole": "rwd", "FinetuneRole": "", "DeadLetterRole": ""},
-    "tenants/t/jobs/j/state.json": {"ApiRole": "rwd", "FinetuneRole": "rwd", "DeadLetterRole": "rwd"},
-    "tenants/t/jobs/j/checkpoint-1-1": {"ApiRole": "rwd", "FinetuneRole": "rwd", "DeadLetterRole": "d"},
-    "elsewhere/x": {"ApiRole": "", "FinetuneRole": "", "DeadLetterRole": ""},
+    "keys/x.json": {"ApiRole": "r", "FinetuneRole": "", "DeadLetterRole": "", "SweepRole": ""},
+    "models/m/index.json": {"ApiRole": "r", "FinetuneRole": "r", "DeadLetterRole": "", "SweepRole": ""},
+    "service/signing-key": {"ApiRole": "", "FinetuneRole": "rw", "DeadLetterRole": "", "SweepRole": ""},
+    "service/verifying-key": {"ApiRole": "r", "FinetuneRole": "rw", "DeadLetterRole": "", "SweepRole": ""},
+    "service/anything-else": {"ApiRole": "", "FinetuneRole": "", "DeadLetterRole": "", "SweepRole": ""},
+    "ledgers/t/x.json": {"ApiRole": "rw", "FinetuneRole": "rw", "DeadLetterRole": "rw", "SweepRole": "rw"},
+    "tenants/t/files/f/content": {"ApiRole": "rwd", "FinetuneRole": "r", "DeadLetterRole": "", "SweepRole": "rd"},
+    "tenants/t/files/f/meta.json": {"ApiRole": "rwd", "FinetuneRole": "rwd", "DeadLetterRole": "d", "SweepRole": "rd"},
+    "tenants/t/uploads/u/part": {"ApiRole": "rwd", "FinetuneRole": "", "DeadLetterRole": "", "SweepRole": "rd"},
+    "tenants/t/jobs/j/state.json": {"ApiRole": "rwd", "FinetuneRole": "rwd", "DeadLetterRole": "rwd", "SweepRole": "rd"},
+    "tenants/t/jobs/j/checkpoint-1-1": {"ApiRole": "rwd", "FinetuneRole": "rwd", "DeadLetterRole": "d", "SweepRole": "rd"},
+    "tenants/t/jobs/j/shard-1-000": {"ApiRole": "rwd", "FinetuneRole": "rwd", "DeadLetterRole": "rd", "SweepRole": "rd"},
+    "elsewhere/x": {"ApiRole": "", "FinetuneRole": "", "DeadLetterRole": "", "SweepRole": ""},
 }
 
 # Of these the stack has its own, which nothing here may spoil.
@@ -141,7 +142,7 @@ class AccessTests(unittest.TestCase):
             storage.delete_object(Bucket=bucket, Key="tenants/t/files/f/content")
 
     def test_no_role_lists_keys_or_ledgers_or_changes_the_bucket(self):
-        lists = {"ApiRole": ("models/", "tenants/"), "FinetuneRole": ("models/", "tenants/"), "DeadLetterRole": ("tenants/",)}
+        lists = {"ApiRole": ("models/", "tenants/"), "FinetuneRole": ("models/", "tenants/"), "DeadLetterRole": ("tenants/",), "SweepRole": ("tenants/",)}
         for role in ROLES:
             mine, bucket = self.roles.client(role, "s3"), self.world.bucket
             for prefix in ("models/", "tenants/", "keys/", "ledgers/", "service/"):

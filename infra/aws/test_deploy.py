@@ -162,17 +162,17 @@ class Stack(Case):
             self.assertEqual(mapping["ScalingConfig"]["MaximumConcurrency"], 2)
 
     def test_requests_are_traced_and_counted_where_the_runbook_says(self):
-        for role in ("ApiFunction", "FinetuneFunction", "DeadLetterFunction"):
+        for role in ("ApiFunction", "FinetuneFunction", "DeadLetterFunction", "SweepFunction"):
             made = self.world.client("lambda").get_function_configuration(FunctionName=self.world.physical(role))
             self.assertEqual(made["TracingConfig"]["Mode"], "Active", role)
             self.assertEqual(made["Architectures"], [package.architecture()], role)
-            if role != "ApiFunction":
+            if role in ("FinetuneFunction", "DeadLetterFunction"):
                 self.assertEqual(made["Environment"]["Variables"]["METRICS_NAMESPACE"], "dpft/dpft")
 
     def test_an_alarm_of_each_kind_watches_each_function(self):
         alarms = self.world.client("cloudwatch").describe_alarms()["MetricAlarms"]
         watched = {(alarm["MetricName"], dimension["Value"]) for alarm in alarms for dimension in alarm.get("Dimensions", [])}
-        for role in ("ApiFunction", "FinetuneFunction", "DeadLetterFunction"):
+        for role in ("ApiFunction", "FinetuneFunction", "DeadLetterFunction", "SweepFunction"):
             for metric in ("Errors", "Throttles"):
                 self.assertIn((metric, self.world.physical(role)), watched)
         self.assertIn(("ApproximateNumberOfMessagesVisible", "dpft-dead-letters"), watched)

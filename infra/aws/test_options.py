@@ -64,9 +64,9 @@ class OptionsTests(unittest.TestCase):
             attributes = self.emulator.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
             self.assertEqual(attributes["KmsMasterKeyId"], self.key)
         groups = self.emulator.client("logs").describe_log_groups(logGroupNamePrefix=f"/dpft/{STACK}/")["logGroups"]
-        self.assertEqual([group.get("kmsKeyId") for group in groups], [self.key] * 4)
+        self.assertEqual([group.get("kmsKeyId") for group in groups], [self.key] * 5)
         services = [f"{service}.{aws.REGION}.amazonaws.com" for service in ("s3", "sqs")]
-        for role, policy in (("ApiRole", "api"), ("FinetuneRole", "finetune"), ("DeadLetterRole", "dead-letter")):
+        for role, policy in (("ApiRole", "api"), ("FinetuneRole", "finetune"), ("DeadLetterRole", "dead-letter"), ("SweepRole", "sweep")):
             resource = {"StackName": STACK, "LogicalResourceId": role}
             described = self.emulator.client("cloudformation").describe_stack_resource(**resource)["StackResourceDetail"]
             document = self.emulator.client("iam").get_role_policy(RoleName=described["PhysicalResourceId"], PolicyName=policy)

@@ -45,6 +45,12 @@ pub(crate) enum Command {
     Status(JobArgs),
     /// Download the adapter of a finished job.
     Download(DownloadArgs),
+    /// Delete a job with all that is left of it, running or not, and print the receipt.
+    Delete(JobArgs),
+    /// Put a job back to work that failed for a reason on the service's side (operators).
+    Redrive(RedriveArgs),
+    /// Look after jobs that nobody works on and objects that nothing refers to (operators; the service does so by itself once an hour).
+    Sweep(OperatorArgs),
     /// Check a certificate offline: signature, ε, and the files it speaks of.
     Verify(VerifyArgs),
     /// Show what jobs on an uploaded file have spent of its privacy budget.
@@ -534,6 +540,27 @@ pub(crate) struct Target {
     /// Files bucket of a service on AWS (credentials as for the AWS command line).
     #[arg(long, conflicts_with = "data_dir")]
     pub(crate) bucket: Option<String>,
+}
+
+/// A service and its queue.
+#[derive(Debug, Args)]
+pub(crate) struct OperatorArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Queue of a service on AWS: the stack's output QueueUrl. A service on this machine asks for every unfinished job when it starts.
+    #[arg(long, requires = "bucket")]
+    pub(crate) queue_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RedriveArgs {
+    /// The job, ftjob-….
+    pub(crate) job: String,
+    /// Whose job it is.
+    #[arg(long)]
+    pub(crate) tenant: String,
+    #[command(flatten)]
+    pub(crate) operator: OperatorArgs,
 }
 
 /// How to reach a running service.

@@ -6,6 +6,7 @@ use protocol::api::{
     CreateFile, CreateJob, DatasetObject, FileObject, FileTicket, JobObject, PURPOSE_FINE_TUNE, PresignedPut,
 };
 use protocol::error::ErrorBody;
+use protocol::receipt::DeletionReceipt;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A running service and a key to it.
@@ -47,6 +48,13 @@ impl Client {
     /// Looks at a job.
     pub(crate) fn job(&self, id: &str) -> anyhow::Result<JobObject> {
         self.get(&format!("fine_tuning/jobs/{id}"))
+    }
+
+    /// Deletes a job; what is left of it.
+    pub(crate) fn delete_job(&self, id: &str) -> anyhow::Result<DeletionReceipt> {
+        let url = self.url(&format!("fine_tuning/jobs/{id}"));
+        let request = self.agent.delete(url).header("authorization", self.bearer());
+        read_answer(request.call().with_context(|| self.unreachable())?)
     }
 
     /// The account of a file.

@@ -1,6 +1,7 @@
 //! Lambda entry point: reads the environment, makes the clients, and hands every event to the handler.
 //!
-//! Environment: `FILES_BUCKET` and `QUEUE_URL` (required); `DEAD_LETTER=1` makes this the dead-letter queue's consumer;
+//! Environment: `FILES_BUCKET` and `QUEUE_URL` (required); `DEAD_LETTER=1` makes this the dead-letter queue's consumer, `SWEEP=1` what a
+//! schedule runs to look after jobs and objects that were left alone;
 //! `METRICS_NAMESPACE`, CloudWatch's namespace to count in (without it nothing is counted); `S3_PATH_STYLE=1` for stores that want the bucket in the path.
 #![allow(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
 
@@ -9,8 +10,9 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use finetune_function::{
     FinetuneRunner, Metrics, Settings, Worker, handle, handle_dead_letters, invocation, signing,
 };
-use jobs::{DriverContext, Limits, S3Store, SliceRunner, SqsQueue, Store, SystemClock};
+use jobs::{DriverContext, Limits, S3Store, SliceRunner, SqsQueue, Store, SweepLimits, Swept, SystemClock};
 use lambda_runtime::{LambdaEvent, service_fn};
+use serde::de::IgnoredAny;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::Instrument;
@@ -25,12 +27,28 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     invocation::subscriber(filter, std::io::stdout).init();
     let worker = &worker().await?;
+    if is_set("SWEEP") {
+        return lambda_runtime::run(service_fn(move |event: LambdaEvent<IgnoredAny>| {
+            let span = invocation::span(&event.context);
+            look_after(worker).instrument(span)
+        }))
+        .await;
+    }
     let dead_letter = is_set("DEAD_LETTER");
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| {
         let span = invocation::span(&event.context);
         answer(worker, dead_letter, event).instrument(span)
     }))
     .await
+}
+
+/// One sweep, which a schedule asks for: what the event says does not matter.
+async fn look_after(worker: &Worker) -> Result<(), lambda_runtime::Error> {
+    let DriverContext { store, queue, clock, .. } = &worker.context;
+    let swept = jobs::sweep(store, &**queue, &**clock, SweepLimits::default()).await?;
+    let Swept { jobs, resent, tidied, abandoned, failed } = swept;
+    tracing::info!(jobs, resent, tidied, abandoned, failed, "swept");
+    Ok(())
 }
 
 async fn answer(
@@ -59,8 +77,8 @@ async fn worker() -> anyhow::Result<Worker> {
     let clock = Arc::new(SystemClock::new());
     let mut entropy = [0; 32];
     getrandom::fill(&mut entropy).context("the operating system gave no randomness")?;
-    let signing_key = match is_set("DEAD_LETTER") {
-        // It signs nothing, and may not read the key.
+    let signing_key = match is_set("DEAD_LETTER") || is_set("SWEEP") {
+        // They sign nothing, and may not read the key.
         true => None,
         false => Some(signing::load_or_create(&*store, entropy).await?),
     };

@@ -97,6 +97,8 @@ impl Metrics {
             .filter(|slice| (&slice.job, slice.slice) == (&message.job, message.slice));
         let (slice, ended) = match outcome {
             Outcome::Continued => (slice, None),
+            // Nothing is committed by it; the step that the shards make is counted when it is made.
+            Outcome::FannedOut | Outcome::ShardDone => (None, None),
             Outcome::Succeeded => (slice, Some(("JobsSucceeded", "Count", json!(1)))),
             // What a slice of a failed job reported was not committed.
             Outcome::Failed => (None, Some(("JobsFailed", "Count", json!(1)))),

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 /// The store of a data folder, which is locked while this lives.
 pub struct OfflineStore {
-    store: Box<dyn Store>,
+    store: Arc<dyn Store>,
     server: JoinHandle<()>,
     _data: DataDir,
 }
@@ -34,13 +34,18 @@ pub async fn open_data_dir(data_dir: &Path) -> Result<OfflineStore, LocalError> 
             tracing::error!(%error, "the object store has failed");
         }
     });
-    Ok(OfflineStore { store: Box::new(s3::store(&url, &credentials)), server, _data: data })
+    Ok(OfflineStore { store: Arc::new(s3::store(&url, &credentials)), server, _data: data })
 }
 
 impl OfflineStore {
     /// The store.
     pub fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    /// The store, to be kept by what works on it.
+    pub fn shared_store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
     }
 
     /// Closes it. Every finished put is on disk already.

@@ -15,7 +15,7 @@ use crate::{models, s3, worker};
 use api_function::{ApiConfig, ApiState, OsEntropy, router};
 use axum::Router;
 use finetune_function::signing;
-use jobs::{Clock, LocalQueue, Store};
+use jobs::{Clock, LocalQueue, Store, SweepLimits};
 use protocol::id::TenantId;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +26,9 @@ use tokio::task::JoinHandle;
 
 /// The tenant of the page that `serve` shows.
 const FIRST_TENANT: &str = "local";
+
+/// Between two sweeps.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// How long open connections may take to end at shutdown.
 const CLOSE_SECONDS: u64 = 5;
@@ -94,6 +97,7 @@ pub async fn start(config: ServeConfig) -> Result<Service, LocalError> {
             parts.worker_processes(processes, s3, &working, serving.clone()).await?
         }
     };
+    tokio::spawn(look_after(store.clone(), queue.clone(), clock.clone(), serving.clone()));
     let state = ApiState::new(store.clone(), queue, clock.clone(), entropy, ApiConfig::default());
     let api = serve(page_listener, with_site(router(state), config.site_dir.as_deref(), &s3_url), serving);
     Ok(Service {
@@ -204,6 +208,26 @@ pub(crate) fn serve(
             tracing::error!(%error, "a server has failed");
         }
     })
+}
+
+/// Sweeps once an hour, as the schedule on AWS does, until the service ends.
+async fn look_after(
+    store: Arc<dyn Store>,
+    queue: Arc<LocalQueue>,
+    clock: Arc<DrainingClock>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        tokio::select! {
+            // An error means that the sender is gone, hence the service.
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = clock.sleep(SWEEP_INTERVAL) => {}
+        }
+        match jobs::sweep(&store, &*queue, &*clock, SweepLimits::default()).await {
+            Ok(swept) => tracing::info!(?swept, "swept"),
+            Err(error) => tracing::warn!(%error, "the sweep failed; it is done again in an hour"),
+        }
+    }
 }
 
 fn open_queue(folder: &Path, config: &ServeConfig, clock: Arc<dyn Clock>) -> Result<LocalQueue, LocalError> {

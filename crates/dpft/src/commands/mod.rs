@@ -9,6 +9,7 @@ mod generate;
 mod key;
 mod merge;
 mod model;
+mod operator;
 mod perturb;
 mod privacy;
 mod remote;
@@ -39,6 +40,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Key(command) => key::run(command),
         Command::Submit(args) => remote::submit(args),
         Command::Status(args) => remote::status(args),
+        Command::Delete(args) => remote::delete(args),
+        Command::Redrive(args) => operator::redrive(args),
+        Command::Sweep(args) => operator::sweep(args),
         Command::Download(args) => remote::download(args),
         Command::Verify(args) => verify::run(args),
         Command::Budget(args) => remote::budget(args),

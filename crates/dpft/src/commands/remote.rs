@@ -93,6 +93,13 @@ pub(crate) fn follow(client: &Client, mut job: JobObject) -> anyhow::Result<JobO
     }
 }
 
+/// Deletes a job and prints what is left of it.
+pub(crate) fn delete(args: JobArgs) -> anyhow::Result<()> {
+    let receipt = connect(&args.remote).delete_job(&args.job)?;
+    println!("{}", serde_json::to_string_pretty(&receipt)?);
+    Ok(())
+}
+
 fn connect(remote: &Remote) -> Client {
     Client::new(&remote.url, &remote.api_key)
 }

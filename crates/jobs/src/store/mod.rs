@@ -126,6 +126,11 @@ pub trait Store: Send + Sync {
     /// Removes all objects that begin with `prefix`, with all their versions where the store keeps any; of `keep` the present version stays.
     /// Returns how many versions were removed.
     async fn purge(&self, prefix: &str, keep: Option<&str>) -> Result<u64, StoreError> {
+        self.purge_unversioned(prefix, keep).await
+    }
+
+    /// [`purge`](Self::purge) where every object has one version.
+    async fn purge_unversioned(&self, prefix: &str, keep: Option<&str>) -> Result<u64, StoreError> {
         let (mut removed, mut after) = (0, None);
         loop {
             let page = self.list(prefix, after.as_deref(), 1000).await?;

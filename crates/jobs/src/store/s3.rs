@@ -72,6 +72,41 @@ impl Store for S3Store {
         }
     }
 
+    /// S3 keeps older versions where an operator has turned versioning on; without it each object has one, called null.
+    async fn purge(&self, prefix: &str, keep: Option<&str>) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        let (mut key_marker, mut version_marker) = (None, None);
+        loop {
+            let request = self.client.list_object_versions().bucket(&self.bucket).prefix(prefix);
+            let request = request.set_key_marker(key_marker).set_version_id_marker(version_marker);
+            let page = match request.send().await {
+                Ok(page) => page,
+                // A store that knows no versions.
+                Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 501) => {
+                    return self.purge_unversioned(prefix, keep).await;
+                }
+                Err(error) => return Err(failure("list an object's versions", prefix, error)),
+            };
+            let versions = page.versions().iter();
+            let versions = versions.map(|it| (it.key(), it.version_id(), it.is_latest() == Some(true)));
+            let markers = page.delete_markers().iter().map(|it| (it.key(), it.version_id(), false));
+            for (key, version, latest) in versions.chain(markers) {
+                let Some(key) = key.filter(|key| !(latest && Some(*key) == keep)) else { continue };
+                let request = self.client.delete_object().bucket(&self.bucket).key(key);
+                let deleted = request.set_version_id(version.map(str::to_owned)).send().await;
+                match deleted.map_err(|error| failure("delete a version", key, error)) {
+                    Ok(_) | Err(StoreError::NotFound { .. }) => removed += 1,
+                    Err(error) => return Err(error),
+                }
+            }
+            if page.is_truncated() != Some(true) {
+                return Ok(removed);
+            }
+            key_marker = page.next_key_marker().map(str::to_owned);
+            version_marker = page.next_version_id_marker().map(str::to_owned);
+        }
+    }
+
     async fn list(
         &self,
         prefix: &str,
