@@ -19,6 +19,7 @@ pub mod hyperparameters;
 pub mod id;
 pub mod keys;
 pub mod message;
+mod redacted;
 pub mod signature;
 pub mod state;
 pub mod transition;

@@ -2,7 +2,7 @@
 //!
 //! * [`arguments`]: what was asked for; [`stages`]: the stages of `test`, in order, and [`report`], their summary.
 //! * [`tools`]: finds or installs what a stage needs and cargo does not bring; [`page`]: builds the page's WASM.
-//! * [`invariants`] and [`tidy`]: ARCHITECTURE.md's "Invariant:" lines, as checks.
+//! * [`invariants`] and [`tidy`]: ARCHITECTURE.md's "Invariant:" lines, as checks; [`security`]: SECURITY.md's tests exist.
 //! * [`trainer`]: the trainer beside its peers, and [`trainer_table`], what that measured.
 //! * [`process`]: child processes; [`counts`]: how many tests their output reports.
 //!
@@ -15,6 +15,7 @@ mod invariants;
 mod page;
 mod process;
 mod report;
+mod security;
 mod stages;
 mod tidy;
 mod tools;
