@@ -523,9 +523,24 @@ pub(crate) enum ModelCommand {
 pub(crate) enum KeyCommand {
     /// Make a key and print it, once; only its hash is stored.
     Create {
-        /// Whose key: lower-case letters, digits and hyphens.
+        /// Whose key: lower-case letters, digits and hyphens. A tenant may have several.
         #[arg(long)]
         tenant: String,
+        /// Days after which the key ends by itself; without it, it never does.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=36_500))]
+        expires_in: Option<u64>,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// List all keys: the first digits of the hash, tenant, created, expires, revoked.
+    List {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Revoke a key for good; the service refuses it within a minute.
+    Revoke {
+        /// The first digits of the key's hash, as `key list` shows them.
+        hash: String,
         #[command(flatten)]
         target: Target,
     },
@@ -563,8 +578,8 @@ pub(crate) struct RedriveArgs {
     pub(crate) operator: OperatorArgs,
 }
 
-/// How to reach a running service.
-#[derive(Debug, Args)]
+/// How to reach a running service. Its `Debug` does not show the key.
+#[derive(Args)]
 pub(crate) struct Remote {
     /// Address of the API.
     #[arg(long, default_value = "http://127.0.0.1:8787/v1")]
@@ -572,6 +587,12 @@ pub(crate) struct Remote {
     /// API key; the environment variable keeps it out of the shell's history.
     #[arg(long, env = "DPFT_API_KEY", hide_env_values = true)]
     pub(crate) api_key: String,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Args)]

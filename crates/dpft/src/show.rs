@@ -68,6 +68,28 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
+/// Unix seconds as a date and time of UTC, to the minute.
+pub(crate) fn utc(seconds: u64) -> String {
+    let (mut days, rest) = (seconds / 86_400, seconds % 86_400);
+    let leap = |year: u64| (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
+    // After 9999 the year stays, so that no number of seconds makes this slow.
+    let mut year = 1970;
+    while year < 9999 && days >= 365 + u64::from(leap(year)) {
+        days -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 1;
+    for length in lengths.iter().take(11) {
+        if days < *length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    format!("{year}-{month:02}-{:02} {:02}:{:02}", days + 1, rest / 3600, rest % 3600 / 60)
+}
+
 #[cfg(test)]
 #[path = "show_tests.rs"]
 mod tests;

@@ -125,9 +125,11 @@ async fn a_stale_message_asks_for_the_next_slice_only_if_that_may_be_missing() {
     let world = World::new(CountingRunner::steps(10, 4)).await;
     world.run(0, 1).await.unwrap();
     assert_eq!(world.asked_for(), [1]);
-    assert_eq!(world.run(0, 1).await, Ok(Outcome::Stale { resent: false }), "a duplicate");
-    assert_eq!(world.run(0, 2).await, Ok(Outcome::Stale { resent: true }), "a redelivery");
-    assert_eq!(world.asked_for(), [1]);
+    // Also at the first delivery: it may be a second one of a message whose first worker died after its commit.
+    for receive_count in [1, 2] {
+        assert_eq!(world.run(0, receive_count).await, Ok(Outcome::Stale { resent: true }));
+        assert_eq!(world.asked_for(), [1]);
+    }
     world.change(Change::Acquire { slice: 1, until: CREATED + LEASE }).await;
     assert_eq!(world.run(0, 2).await, Ok(Outcome::Stale { resent: false }), "somebody works on slice 1");
     assert!(world.asked_for().is_empty());

@@ -44,7 +44,7 @@ pub struct List<T> {
 }
 
 /// A file, as OpenAI shapes it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct FileObject {
     /// Name.
     pub id: FileId,
@@ -110,7 +110,7 @@ pub struct FileTicket {
 }
 
 /// A presigned PUT: send exactly these headers with exactly the declared bytes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct PresignedPut {
     /// Always `PUT`.
     pub method: String,
@@ -436,7 +436,7 @@ pub struct ModelObject {
 }
 
 /// Where to get one of a model's files.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelFileLink {
     /// Presigned GET.
     pub url: String,
@@ -478,4 +478,22 @@ pub struct ApiKeyEntry {
     pub tenant: crate::id::TenantId,
     /// Unix seconds.
     pub created_at: u64,
+    /// From this moment on (Unix seconds) the key is refused; without it, it never ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
+    /// When the key was revoked, in Unix seconds. Being there is what counts: a clock that is ahead must not keep the key alive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<u64>,
+}
+
+impl ApiKeyEntry {
+    /// A key that never ends by itself; `created_at` in Unix seconds.
+    pub fn new(tenant: crate::id::TenantId, created_at: u64) -> Self {
+        Self { tenant, created_at, expires_at: None, revoked_at: None }
+    }
+
+    /// True when the key opens the API at `now` (Unix seconds).
+    pub fn is_valid(&self, now: u64) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
 }

@@ -3,7 +3,7 @@
 //! from the API key, never from the request, so that one tenant can never name another's object.
 //!
 //! ```text
-//! keys/{sha256 of the API key}.json                      which tenant a key belongs to
+//! keys/{sha256 of the API key}.json                      which tenant a key belongs to, and until when
 //! models/{model}/…                                       a base model's folder and its neighbour table
 //! ledgers/{tenant}/{sha256 of a file}.json               what all jobs on that content have released, under compare-and-swap; never deleted
 //! service/signing-key, service/verifying-key             what certificates are signed with, and checked with
@@ -112,9 +112,12 @@ pub fn model_file(model: &ModelId, name: &str) -> String {
     format!("{MODELS_PREFIX}{model}/{name}")
 }
 
+/// Prefix of all API keys' entries.
+pub const API_KEYS_PREFIX: &str = "keys/";
+
 /// The entry of an API key, by the key's SHA-256 in hexadecimal.
 pub fn api_key(sha256: &str) -> String {
-    format!("keys/{sha256}.json")
+    format!("{API_KEYS_PREFIX}{sha256}.json")
 }
 
 /// The object of a model's folder that lists its files with their hashes; written last, so that a model is there whole or not at all.

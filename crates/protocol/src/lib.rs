@@ -20,6 +20,7 @@ pub mod id;
 pub mod keys;
 pub mod message;
 pub mod receipt;
+mod redacted;
 pub mod signature;
 pub mod state;
 pub mod transition;

@@ -1,8 +1,12 @@
 //! Who is calling: an API key's hash names a tenant, and the tenant is all that handlers ever see.
 //!
-//! Keys are looked up by their SHA-256, so the comparison's time says nothing about a stored key, and a leaked bucket holds none.
+//! Keys are looked up by their SHA-256, so a leaked bucket holds none, and nothing compares two keys: what the look-up compares is the hash of the
+//! presented key with hashes of real ones. Its time depends on the hash alone, which a caller can neither choose byte by byte nor learn a key
+//! from. [`PresentedKey`] has no equality, so a direct comparison would not compile.
 //!
-//! Invariant: the tenant comes from the key alone, never from a path, query or body.
+//! Invariant: the tenant comes from the key alone, never from a path, query or body; behind [`require_key`] the key is gone from the request.
+//!
+//! Invariant: a revoked key works for at most `key_cache_seconds` more, one that expires not a second longer.
 
 use crate::ApiState;
 use crate::error::{Answer, Failure};
@@ -48,17 +52,28 @@ pub(crate) async fn require_key(
     next: Next,
 ) -> Answer<Response> {
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let key = header.and_then(bearer).ok_or_else(ApiError::unauthorized)?;
-    let tenant = tenant_of(&state, key).await?;
+    let key = header.and_then(PresentedKey::from_header).ok_or_else(ApiError::unauthorized)?;
+    let tenant = tenant_of(&state, &key).await?;
+    // No handler, and nothing that prints a request, has any use for it.
+    request.headers_mut().remove(AUTHORIZATION);
     request.extensions_mut().insert(Tenant(tenant));
     Ok(next.run(request).await)
 }
 
-fn bearer(header: &str) -> Option<&str> {
-    let (scheme, key) = header.split_once(' ')?;
-    let key = key.trim();
-    let plausible = key.starts_with(KEY_PREFIX) && key.len() <= MAX_KEY_BYTES;
-    (scheme.eq_ignore_ascii_case("bearer") && plausible).then_some(key)
+/// A key as a caller sent it. It can be hashed and nothing else: no equality, no `Debug`.
+struct PresentedKey<'a>(&'a str);
+
+impl<'a> PresentedKey<'a> {
+    fn from_header(header: &'a str) -> Option<Self> {
+        let (scheme, key) = header.split_once(' ')?;
+        let key = key.trim();
+        let plausible = key.starts_with(KEY_PREFIX) && key.len() <= MAX_KEY_BYTES;
+        (scheme.eq_ignore_ascii_case("bearer") && plausible).then_some(Self(key))
+    }
+
+    fn hash(&self) -> String {
+        key_hash(self.0)
+    }
 }
 
 /// SHA-256 of an API key in hexadecimal: the name it is stored under.
@@ -66,8 +81,8 @@ pub fn key_hash(key: &str) -> String {
     hex::encode(Sha256::digest(key))
 }
 
-async fn tenant_of(state: &ApiState, key: &str) -> Answer<TenantId> {
-    let hash = key_hash(key);
+async fn tenant_of(state: &ApiState, key: &PresentedKey<'_>) -> Answer<TenantId> {
+    let hash = key.hash();
     let now = state.clock.now();
     if let Some(tenant) = state.known_keys.get(&hash, now) {
         return Ok(tenant);
@@ -78,11 +93,16 @@ async fn tenant_of(state: &ApiState, key: &str) -> Answer<TenantId> {
         Err(error) => return Err(error.into()),
     };
     let entry: ApiKeyEntry = serde_json::from_slice(&stored.bytes)?;
-    state.known_keys.put(hash, entry.tenant.clone(), now + state.config.key_cache_seconds);
+    if !entry.is_valid(now) {
+        return Err(ApiError::unauthorized().into());
+    }
+    let cached_until = now + state.config.key_cache_seconds;
+    let until = entry.expires_at.map_or(cached_until, |end| end.min(cached_until));
+    state.known_keys.put(hash, entry.tenant.clone(), until);
     Ok(entry.tenant)
 }
 
-/// Keys seen lately, by hash. A removed key therefore works until its entry here ends.
+/// Keys seen lately, by hash. A removed or revoked key therefore works until its entry here ends.
 #[derive(Default)]
 pub(crate) struct KnownKeys(Mutex<HashMap<String, (TenantId, u64)>>);
 

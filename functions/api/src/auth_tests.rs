@@ -1,20 +1,72 @@
-use super::{KnownKeys, bearer, key_hash};
+use super::{KnownKeys, PresentedKey, key_hash, require_key};
 use crate::test_world::{KEY_A, World};
-use axum::body::Body;
-use axum::http::Request;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request};
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
 use jobs::Store;
 use protocol::id::TenantId;
 use std::time::Duration;
+use tower::ServiceExt;
 
 #[test]
 fn only_bearer_keys_with_our_prefix_are_looked_up() {
-    assert_eq!(bearer("Bearer dpft-abc"), Some("dpft-abc"));
-    assert_eq!(bearer("bearer  dpft-abc "), Some("dpft-abc"));
+    let looked_up = |header: &str| PresentedKey::from_header(header).map(|key| key.hash());
+    assert_eq!(looked_up("Bearer dpft-abc"), Some(key_hash("dpft-abc")));
+    assert_eq!(looked_up("bearer  dpft-abc "), Some(key_hash("dpft-abc")));
     for header in ["dpft-abc", "Basic dpft-abc", "Bearer sk-abc", "Bearer ", "Bearer", "", "Bearer\tdpft-abc"]
     {
-        assert_eq!(bearer(header), None, "{header:?}");
+        assert_eq!(looked_up(header), None, "{header:?}");
     }
-    assert_eq!(bearer(&format!("Bearer dpft-{}", "x".repeat(200))), None);
+    assert_eq!(looked_up(&format!("Bearer dpft-{}", "x".repeat(200))), None);
+}
+
+/// Ambiguous for a type with equality, for which both implementations match: this file would then not compile.
+trait WithoutEquality<Which> {
+    const HOLDS: bool = true;
+}
+struct Equality;
+impl<T> WithoutEquality<()> for T {}
+impl<T: PartialEq> WithoutEquality<Equality> for T {}
+
+#[test]
+fn a_presented_key_cannot_be_compared_with_anything() {
+    const { assert!(<PresentedKey<'static> as WithoutEquality<_>>::HOLDS) };
+}
+
+/// A byte-by-byte comparison needs a key to compare with. None is ever in reach: whatever key is presented, nothing is read but the entry named
+/// by its hash, and no entry holds a key.
+#[tokio::test]
+async fn a_key_is_looked_up_by_its_hash_and_no_other_entry_is_read() {
+    let world = World::new().await;
+    let near = [
+        KEY_A[..KEY_A.len() - 1].to_owned(),
+        format!("{}c", &KEY_A[..KEY_A.len() - 1]),
+        format!("{KEY_A}x"),
+        KEY_A.replacen("key", "kez", 1),
+        "dpft-".to_owned(),
+    ];
+    for key in near {
+        world.watched.forget();
+        world.call(&key, "GET", "/v1/files").await.assert_error(401, "invalid_api_key");
+        assert_eq!(world.watched.touched(), [protocol::keys::api_key(&key_hash(&key))], "{key}");
+    }
+    let stored = world.store.get(&protocol::keys::api_key(&key_hash(KEY_A))).await.unwrap();
+    assert!(!String::from_utf8_lossy(&stored.bytes).contains(&KEY_A["dpft-".len()..]));
+}
+
+#[tokio::test]
+async fn behind_the_door_the_key_is_gone() {
+    let world = World::new().await;
+    let probe = get(|headers: HeaderMap| async move { format!("{headers:?}") });
+    let router = Router::new().route("/", probe);
+    let router = router.route_layer(from_fn_with_state(world.state.clone(), require_key));
+    let request = Request::get("/").header("authorization", format!("Bearer {KEY_A}"));
+    let response =
+        router.oneshot(request.header("x-other", "kept").body(Body::empty()).unwrap()).await.unwrap();
+    let text = String::from_utf8(to_bytes(response.into_body(), 1000).await.unwrap().to_vec()).unwrap();
+    assert!(text.contains("kept") && !text.contains("dpft-") && !text.contains("authorization"), "{text}");
 }
 
 #[test]

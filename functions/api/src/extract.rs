@@ -1,52 +1,20 @@
 //! What handlers take from a request, with every rejection in OpenAI's error shape.
 
+use crate::body::too_large;
 use crate::error::{Answer, Failure};
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Multipart, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::middleware::Next;
-use axum::response::Response;
-use futures::StreamExt;
-use protocol::api::MAX_BODY_BYTES;
-use protocol::error::ApiError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What is read and thrown away of a body that is too large, so that the sender gets to see the answer instead of a broken connection.
-const MAX_DRAINED_BYTES: u64 = 64 * 1024 * 1024;
+/// The longest reason that is given back of what a body's reader says: it names fields, and a field's name may be as long as a body.
+const MAX_REASON: usize = 200;
 
-/// Reads the whole body, or answers 413. Handlers behind it find the body in memory, as on Lambda.
-pub(crate) async fn buffer_body(request: Request, next: Next) -> Answer<Response> {
-    let (parts, body) = request.into_parts();
-    let mut kept = Vec::new();
-    let mut seen = 0_u64;
-    let mut chunks = body.into_data_stream();
-    while let Some(chunk) = chunks.next().await {
-        let chunk =
-            chunk.map_err(|_| Failure::invalid("incomplete_body", None, "The request's body broke off."))?;
-        seen += chunk.len() as u64;
-        if seen <= MAX_BODY_BYTES {
-            kept.extend_from_slice(&chunk);
-        } else if seen > MAX_DRAINED_BYTES {
-            break;
-        }
-    }
-    if seen > MAX_BODY_BYTES {
-        return Err(body_too_large());
-    }
-    Ok(next.run(Request::from_parts(parts, Body::from(kept))).await)
-}
-
-fn body_too_large() -> Failure {
-    let mib = MAX_BODY_BYTES / (1024 * 1024);
-    let message = format!(
-        "The request's body is larger than {mib} MiB. Send a larger file by a presigned link (POST /v1/files with JSON: filename, bytes, \
-         sha256, purpose), or in parts of at most {mib} MiB (POST /v1/uploads)."
-    );
-    Failure(ApiError::too_large(message))
-}
+/// Fields of a form, the file's apart. OpenAI's clients send up to four.
+const MAX_FORM_FIELDS: usize = 32;
 
 /// One path parameter as it came; an undecodable one is treated as a name nobody has.
 pub(crate) struct IdText(pub(crate) String);
@@ -101,8 +69,23 @@ pub(crate) fn typed<T: DeserializeOwned>(fields: serde_json::Map<String, Value>)
 }
 
 fn unreadable(error: &serde_json::Error) -> Failure {
-    let message = format!("The body cannot be used: {}.", without_quoted(&error.to_string()));
+    let reason = without_values(&error.to_string());
+    let mut letters = reason.chars().filter(|letter| !letter.is_control());
+    let short: String = letters.by_ref().take(MAX_REASON).collect();
+    let more = if letters.next().is_some() { "…" } else { "" };
+    let message = format!("The body cannot be used: {short}{more}.");
     Failure::invalid("invalid_json", None, message)
+}
+
+/// `text` without the caller's values. Names of fields stay: they are what a caller has to correct.
+fn without_values(text: &str) -> String {
+    const VARIANT: &str = "unknown variant `";
+    match (text.find(VARIANT), text.rfind("`, expected ")) {
+        (Some(start), Some(end)) if start < end => {
+            format!("{}unknown variant …{}", without_quoted(&text[..start]), &text[end + 1..])
+        }
+        _ => without_quoted(text),
+    }
 }
 
 /// `text` with what stands between double quotes left out: serde quotes the caller's values so.
@@ -128,7 +111,7 @@ pub(crate) fn has_type(request: &Request, media_type: &str) -> bool {
 
 /// The buffered body.
 pub(crate) async fn bytes(request: Request) -> Answer<Bytes> {
-    Bytes::from_request(request, &()).await.map_err(|_| body_too_large())
+    Bytes::from_request(request, &()).await.map_err(|_| too_large())
 }
 
 /// A multipart form: its one file and its text fields.
@@ -155,6 +138,9 @@ impl Form {
                     return Err(Failure::invalid("invalid_form", None, "The form holds more than one file."));
                 }
             } else {
+                if form.fields.len() >= MAX_FORM_FIELDS {
+                    return Err(Failure::invalid("invalid_form", None, "The form has too many fields."));
+                }
                 let text = field.text().await.map_err(|error| wrong(error.to_string()))?;
                 form.fields.insert(name, text);
             }

@@ -25,6 +25,38 @@ fn messages_name_the_field_but_not_the_value() {
     assert!(message("{").contains("line 1"));
 }
 
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Choice {
+    One,
+    Two,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Choosing {
+    #[allow(dead_code, reason = "only its reading is tested")]
+    choice: Choice,
+}
+
+#[test]
+fn an_unknown_choice_is_not_repeated_but_the_known_ones_are() {
+    for secret in ["my secret", "my `, expected secret", "unknown variant `secret"] {
+        let body = serde_json::json!({"choice": secret}).to_string();
+        let result = json_object(body.as_bytes()).and_then(typed::<Choosing>);
+        let message = result.map(|_| ()).unwrap_err().0.message;
+        assert!(!message.contains("secret"), "{message}");
+        assert!(message.contains("expected `one` or `two`"), "{message}");
+    }
+}
+
+#[test]
+fn a_long_or_invisible_name_is_cut() {
+    let named = |name: String| message(&serde_json::json!({ name: 1 }).to_string());
+    assert!(named("n".repeat(10_000)).len() < 300);
+    assert!(named("n".repeat(10_000)).ends_with("…."));
+    assert!(!named("a\u{1b}[2J\r\nb".into()).contains(char::is_control));
+}
+
 #[test]
 fn deep_nesting_is_an_error_and_no_crash() {
     assert!(json_object("[".repeat(100_000).as_bytes()).is_err());

@@ -276,7 +276,11 @@ pub(crate) async fn receipt(
     let job = JobId::parse(&id).map_err(|_| missing())?;
     match state.jobs.load(&tenant.0, &job).await {
         Err(JobStoreError::Deleted(receipt)) => Ok(Json(receipt)),
-        Ok(_) | Err(JobStoreError::Missing) => Err(missing()),
+        Ok(_) => {
+            Err(ApiError::conflict("job_not_deleted", "The job was not deleted, so there is no receipt.")
+                .into())
+        }
+        Err(JobStoreError::Missing) => Err(missing()),
         Err(error) => Err(error.into()),
     }
 }

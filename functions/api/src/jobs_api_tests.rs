@@ -71,21 +71,78 @@ async fn a_repeated_request_makes_one_job() {
 }
 
 #[tokio::test]
-async fn a_job_whose_message_is_not_taken_leaves_nothing_and_can_be_tried_again() {
+async fn a_job_whose_message_is_not_taken_waits_for_the_repeated_request() {
     let world = World::new().await;
     let file = world.upload(b"one\n").await;
     let body = json!({"model": MODEL, "training_file": file});
     world.queue.broken.store(true, Ordering::Relaxed);
-    post_with_key(&world, "k", body.clone()).await.assert_error(500, "internal_error");
-    assert_eq!(world.get(JOBS).await.ok()["data"], json!([]));
+    for _ in 0..2 {
+        post_with_key(&world, "k", body.clone()).await.assert_error(500, "internal_error");
+    }
     world.queue.broken.store(false, Ordering::Relaxed);
-    post_with_key(&world, "k", body.clone()).await.ok();
+    let job = post_with_key(&world, "k", body.clone()).await.ok();
+    assert_eq!(job["status"], "queued");
     assert_eq!(world.queue.sent.lock().unwrap().len(), 1);
-
-    // The job is known to its owner now: a repetition that fails must not remove it.
-    world.queue.broken.store(true, Ordering::Relaxed);
-    post_with_key(&world, "k", body).await.assert_error(500, "internal_error");
     assert_eq!(world.get(JOBS).await.ok()["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_asked_for_again_is_cancelled_and_costs_nothing() {
+    let world = World::new().await;
+    let file = world.upload(b"one\n").await;
+    world.queue.broken.store(true, Ordering::Relaxed);
+    let body = json!({"model": MODEL, "training_file": file});
+    world.post(JOBS, body).await.assert_error(500, "internal_error");
+    let jobs = world.get(JOBS).await.ok();
+    assert_eq!(jobs["data"][0]["status"], "cancelled");
+    let account = world.get(&format!("/v1/files/{file}/privacy")).await.ok();
+    assert_eq!(account["epsilon_spent"], 0.0);
+}
+
+#[tokio::test]
+async fn a_deleted_job_is_gone_but_for_its_receipt() {
+    let world = World::new().await;
+    let file = world.upload(b"one\n").await;
+    let body = json!({"model": MODEL, "training_file": file, "metadata": {"note": "private"}});
+    let job = post_with_key(&world, "k", body.clone()).await.ok()["id"].as_str().unwrap().to_owned();
+    let (path, receipt) = (format!("{JOBS}/{job}"), format!("{JOBS}/{job}/receipt"));
+    world.get(&receipt).await.assert_error(409, "job_not_deleted");
+    let first = world.call(KEY_A, "DELETE", &path).await.ok();
+    assert_eq!(
+        (&first["id"], &first["deleted"], &first["status"]),
+        (&json!(job), &json!(true), &json!("cancelled"))
+    );
+    assert_eq!(world.call(KEY_A, "DELETE", &path).await.ok(), first, "twice is once");
+    assert_eq!(world.get(&receipt).await.ok(), first);
+    world.get(&path).await.assert_error(404, "not_found");
+    assert_eq!(world.get(JOBS).await.ok()["data"], json!([]));
+    post_with_key(&world, "k", body).await.assert_error(409, "idempotency_key_reused");
+    let left = world.store.list(&format!("tenants/tenant-a/jobs/{job}/"), None, 10).await.unwrap().keys;
+    assert_eq!(left, [format!("tenants/tenant-a/jobs/{job}/state.json")]);
+    let bytes = world.store.get(&left[0]).await.unwrap().bytes;
+    assert!(!String::from_utf8_lossy(&bytes).contains("private"), "nothing of what the job was about");
+}
+
+#[tokio::test]
+async fn several_workers_are_refused_where_they_cannot_share_a_step() {
+    let world = World::new().await;
+    let file = world.upload(b"one\ntwo\nthree\nfour\n").await;
+    let ask = |settings: serde_json::Value| {
+        let method = json!({"type": "dp_lora", "dp_lora": settings});
+        json!({"model": MODEL, "training_file": file, "method": method})
+    };
+    for (settings, part) in [
+        (json!({"workers": 2, "steps": 10_000}), "at most 9999 steps"),
+        (json!({"workers": 0}), "from 1 to 256"),
+        (json!({"workers": 257}), "from 1 to 256"),
+    ] {
+        let reply = world.post(JOBS, ask(settings)).await;
+        reply.assert_error(400, "invalid_hyperparameter");
+        assert_eq!(reply.body["error"]["param"], "workers");
+        assert!(reply.body["error"]["message"].as_str().unwrap().contains(part), "{}", reply.body);
+    }
+    let made = world.post(JOBS, ask(json!({"workers": 3, "steps": 5}))).await.ok();
+    assert_eq!(made["method"]["dp_lora"]["workers"], 3);
 }
 
 #[tokio::test]

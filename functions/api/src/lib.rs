@@ -1,7 +1,7 @@
 //! The HTTP API, shaped as OpenAI's: files, uploads, fine-tuning jobs and models.
 //!
 //! * [`router`] is the whole API over an [`ApiState`]: a store, a queue, a clock and a source of randomness, all arguments.
-//! * [`auth`] turns an API key into a tenant; [`extract`] and [`paging`] read requests; [`error`] shapes refusals; [`job_request`] checks what a job is asked to be.
+//! * [`auth`] turns an API key into a tenant, and [`api_keys`] makes, lists and revokes keys; [`routes`] is the table of what there is; [`body`], [`extract`] and [`paging`] read requests; [`error`] shapes refusals; [`job_request`] checks what a job is asked to be.
 //! * [`files`], [`uploads`], [`jobs_api`], [`models`] and [`privacy`] hold the endpoints; [`file_store`], [`training_file`] and [`protection`] what they share.
 //!
 //! ```text
@@ -18,7 +18,9 @@
 //!
 //! Invariant: logs hold a request's method, route, status and duration, and AWS's ids of it (`invocation`), never its path, query, headers or body.
 
+mod api_keys;
 mod auth;
+mod body;
 mod entropy;
 mod error;
 mod extract;
@@ -33,33 +35,47 @@ mod paging;
 mod privacy;
 mod protection;
 mod request_log;
+mod routes;
 mod training_file;
 mod uploads;
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod isolation_tests;
+#[cfg(test)]
+mod link_tests;
+#[cfg(test)]
+mod log_tests;
+#[cfg(test)]
+mod test_store;
 #[cfg(test)]
 mod test_world;
 
+pub use api_keys::{
+    ApiKeyError, ApiKeyInfo, SHOWN_DIGITS, create_api_key, list_api_keys, register_api_key, revoke_api_key,
+};
 pub use auth::{KEY_PREFIX, key_hash};
 pub use entropy::{Entropy, OsEntropy, draw};
 pub use error::Failure;
+pub use request_log::LOG_FILTER;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::get;
 use dp::Epsilon;
 use jobs::{Clock, JobStore, LedgerStore, Queue, Store};
 use protocol::error::ApiError;
 use protocol::hyperparameters::MAX_EPSILON;
+use routes::ROUTES;
 use std::sync::Arc;
 
 /// Settings of the API.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiConfig {
-    /// How long a known key is remembered, in seconds, hence how long a removed one may still work.
+    /// How long a known key is remembered, in seconds, hence how long a revoked one may still work.
     pub key_cache_seconds: u64,
     /// ε that all jobs on one training file together may spend. Holds for files whose first job comes after it was set.
     pub dataset_epsilon: Epsilon,
@@ -118,32 +134,16 @@ impl ApiState {
 
 /// The API as a service.
 pub fn router(state: ApiState) -> Router {
-    let with_key = Router::new()
-        .route("/v1/files", post(files::create).get(files::list))
-        .route("/v1/files/{id}", get(files::retrieve).delete(files::delete))
-        .route("/v1/files/{id}/content", get(files::content))
-        .route("/v1/files/{id}/privacy", get(privacy::of_file))
-        .route("/v1/privacy/key", get(privacy::key))
-        .route("/v1/uploads", post(uploads::create))
-        .route("/v1/uploads/{id}/parts", post(uploads::add_part))
-        .route("/v1/uploads/{id}/complete", post(uploads::complete))
-        .route("/v1/uploads/{id}/cancel", post(uploads::cancel))
-        .route("/v1/fine_tuning/jobs", post(jobs_api::create).get(jobs_api::list))
-        .route("/v1/fine_tuning/jobs/{id}", get(jobs_api::retrieve).delete(jobs_api::delete))
-        .route("/v1/fine_tuning/jobs/{id}/receipt", get(jobs_api::receipt))
-        .route("/v1/fine_tuning/jobs/{id}/events", get(jobs_api::events))
-        .route("/v1/fine_tuning/jobs/{id}/checkpoints", get(jobs_api::checkpoints))
-        .route("/v1/fine_tuning/jobs/{id}/cancel", post(jobs_api::cancel))
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/{id}", get(models::retrieve))
-        .route_layer(from_fn_with_state(state.clone(), auth::require_key));
+    let routes =
+        ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));
+    let with_key = routes.route_layer(from_fn_with_state(state.clone(), auth::require_key));
     with_key
         .route("/healthz", get(|| async { "ok" }))
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
-        // `buffer_body` bounds every body; axum's own bound of 2 MB would refuse what it lets through.
+        // `body` bounds every body; axum's own bound of 2 MB would refuse what it lets through.
         .layer(DefaultBodyLimit::disable())
-        .layer(from_fn(extract::buffer_body))
+        .layer(from_fn_with_state(state.clone(), body::buffer))
         .layer(from_fn(request_log::log))
         .with_state(state)
 }
@@ -159,6 +159,8 @@ pub async fn no_such_route() -> Failure {
 }
 
 async fn method_not_allowed(method: Method) -> Failure {
-    let message = format!("This path does not take the method {method}.");
+    // A method may be any word of any length.
+    let shown: String = method.as_str().chars().take(16).collect();
+    let message = format!("This path does not take the method {shown}.");
     Failure(ApiError { status: 405, message, param: None, code: "method_not_allowed" })
 }

@@ -3,7 +3,7 @@
 //! Environment: `FILES_BUCKET` and `QUEUE_URL` (required); `DATASET_EPSILON`, what all jobs on one file may spend; `S3_PATH_STYLE=1` for stores that want the bucket in the path.
 
 use anyhow::Context;
-use api_function::{ApiConfig, ApiState, DEFAULT_DATASET_EPSILON, OsEntropy, invocation, router};
+use api_function::{ApiConfig, ApiState, DEFAULT_DATASET_EPSILON, LOG_FILTER, OsEntropy, invocation, router};
 use axum::middleware::from_fn;
 use jobs::{S3Store, SqsQueue, SystemClock};
 use std::sync::Arc;
@@ -11,8 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    // The libraries below log requests in detail, headers included; only our own lines may reach the log.
-    let filter = tracing_subscriber::EnvFilter::new("warn,api_function=info,jobs=info,aws_config=off");
+    let filter = tracing_subscriber::EnvFilter::new(LOG_FILTER);
     invocation::subscriber(filter, std::io::stdout).init();
     let bucket = setting("FILES_BUCKET")?;
     let queue_url = setting("QUEUE_URL")?;

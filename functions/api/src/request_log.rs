@@ -5,6 +5,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tokio::time::Instant;
 
+/// What may reach the log: the libraries below log requests in detail, headers included, so of them only warnings, and our own lines.
+pub const LOG_FILTER: &str = "warn,api_function=info,jobs=info,aws_config=off";
+
 /// Logs the request once it is answered. The route's template is logged, not the path: ids name tenants' objects.
 pub(crate) async fn log(request: Request, next: Next) -> Response {
     let begun = Instant::now();

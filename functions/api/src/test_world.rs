@@ -1,6 +1,7 @@
 //! A whole API in memory for tests: two tenants, one model, and requests as a client would send them.
 
-use crate::{ApiConfig, ApiState, Entropy, key_hash, router};
+use crate::test_store::WatchedStore;
+use crate::{ApiConfig, ApiState, Entropy, Planning, key_hash, router};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -89,6 +90,8 @@ impl Reply {
 
 pub(crate) struct World {
     pub(crate) store: Arc<MemoryStore>,
+    /// What the API sees of the store.
+    pub(crate) watched: Arc<WatchedStore>,
     pub(crate) queue: Arc<TestQueue>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) state: ApiState,
@@ -106,12 +109,14 @@ impl World {
         let (store, queue) = (Arc::new(MemoryStore::new()), Arc::new(TestQueue::default()));
         let clock = Arc::new(ManualClock::new(START));
         let entropy = Arc::new(CountingEntropy::default());
-        let config =
-            ApiConfig { dataset_epsilon: dataset_epsilon.try_into().unwrap(), ..ApiConfig::default() };
-        let state = ApiState::new(store.clone(), queue.clone(), clock.clone(), entropy, config);
-        let world = Self { router: router(state.clone()), store, queue, clock, state };
+        let dataset_epsilon = dataset_epsilon.try_into().unwrap();
+        // Inline: what a request logs is then logged on its test's own thread.
+        let config = ApiConfig { dataset_epsilon, planning: Planning::Inline, ..ApiConfig::default() };
+        let watched = Arc::new(WatchedStore::new(store.clone()));
+        let state = ApiState::new(watched.clone(), queue.clone(), clock.clone(), entropy, config);
+        let world = Self { router: router(state.clone()), store, watched, queue, clock, state };
         for (key, tenant) in [(KEY_A, "tenant-a"), (KEY_B, "tenant-b")] {
-            let entry = ApiKeyEntry { tenant: TenantId::parse(tenant).unwrap(), created_at: START };
+            let entry = ApiKeyEntry::new(TenantId::parse(tenant).unwrap(), START);
             world.put_json(&protocol::keys::api_key(&key_hash(key)), &entry).await;
         }
         world.add_model(MODEL).await;
@@ -149,11 +154,14 @@ impl World {
             let value = format!("Bearer {key}").parse().unwrap();
             request.headers_mut().insert("authorization", value);
         }
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Reply { status: parts.status, headers: parts.headers, body }
+        let (status, headers, bytes) = self.respond(request).await;
+        Reply { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+    }
+
+    /// Sends `request` as it is.
+    pub(crate) async fn respond(&self, request: Request<Body>) -> (StatusCode, HeaderMap, Bytes) {
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        (parts.status, parts.headers, to_bytes(body, usize::MAX).await.unwrap())
     }
 
     pub(crate) async fn call(&self, key: &str, method: &str, path: &str) -> Reply {

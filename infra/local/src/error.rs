@@ -55,6 +55,9 @@ pub enum LocalError {
     /// The object store.
     #[error(transparent)]
     Store(#[from] jobs::StoreError),
+    /// An API key.
+    #[error(transparent)]
+    ApiKey(#[from] api_function::ApiKeyError),
     /// The key that certificates are signed with.
     #[error(transparent)]
     Signing(#[from] finetune_function::signing::SigningError),

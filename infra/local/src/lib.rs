@@ -7,7 +7,7 @@
 //! The handlers are those of the functions, called with the events that Lambda would send, over the S3 protocol. So what works here works on AWS.
 //!
 //! * [`start`] and [`Service`]: the service; [`ServeConfig`]: its settings.
-//! * [`publish_model`]: makes a base model available; [`create_api_key`]: lets somebody in.
+//! * [`publish_model`]: makes a base model available; [`create_api_key`], [`list_api_keys`] and [`revoke_api_key`]: who may come in.
 //! * [`work_in_process`]: what a worker process does.
 //! * Inside: [`s3`] the object store, [`sqs`] the queue for worker processes, [`data_dir`] lock and secrets, [`resume`] picking up after a crash,
 //!   [`worker`] the queue's consumer, [`processes`] starting and watching worker processes, [`worker_process`] one of them, [`workers`] either
@@ -15,7 +15,6 @@
 //!
 //! Invariant: nothing here listens on anything but 127.0.0.1.
 
-mod api_keys;
 mod config;
 mod data_dir;
 mod drain;
@@ -49,8 +48,7 @@ pub mod testing {
     pub use crate::test_model::write_model;
 }
 
-pub use api_function::OsEntropy;
-pub use api_keys::create_api_key;
+pub use api_function::{OsEntropy, create_api_key, list_api_keys, revoke_api_key};
 pub use config::{ServeConfig, WorkerProcesses};
 pub use error::LocalError;
 pub use models::publish_model;

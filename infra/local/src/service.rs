@@ -3,7 +3,6 @@
 //! Order of the start: lock the data folder, take both ports, S3, models, the first API key, unfinished jobs, workers, API and page. So whoever can
 //! reach the page finds everything behind it, and a port that is taken is told before anything was changed.
 
-use crate::api_keys::{create_api_key, register_api_key};
 use crate::config::ServeConfig;
 use crate::data_dir::DataDir;
 use crate::drain::DrainingClock;
@@ -12,7 +11,7 @@ use crate::resume::resume_jobs;
 use crate::site::with_site;
 use crate::workers::{Parts, Workers};
 use crate::{models, s3, worker};
-use api_function::{ApiConfig, ApiState, OsEntropy, router};
+use api_function::{ApiConfig, ApiState, OsEntropy, create_api_key, register_api_key, router};
 use axum::Router;
 use finetune_function::signing;
 use jobs::{Clock, LocalQueue, Store, SweepLimits};
@@ -239,11 +238,13 @@ fn open_queue(folder: &Path, config: &ServeConfig, clock: Arc<dyn Clock>) -> Res
 async fn first_key(data: &DataDir, store: &dyn Store, clock: &dyn Clock) -> Result<String, LocalError> {
     // The constant is a valid name; a test says so.
     let tenant = TenantId::parse(FIRST_TENANT).expect("a valid tenant");
-    if let Some(key) = data.api_key()? {
-        register_api_key(store, &tenant, &key, clock).await?;
+    if let Some(key) = data.api_key()?
+        && register_api_key(store, &tenant, &key, clock).await?
+    {
         return Ok(key);
     }
-    let key = create_api_key(store, &tenant, &OsEntropy, clock).await?;
+    // There is none yet, or it was revoked.
+    let key = create_api_key(store, &tenant, None, &OsEntropy, clock).await?;
     data.keep_api_key(&key)?;
     Ok(key)
 }

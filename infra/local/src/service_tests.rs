@@ -6,7 +6,8 @@ use crate::error::LocalError;
 use crate::test_client::{PATIENCE, TestClient};
 use crate::test_http::request;
 use crate::test_model::write_model;
-use crate::{OsEntropy, create_api_key};
+use crate::{OsEntropy, create_api_key, revoke_api_key};
+use api_function::key_hash;
 use jobs::SystemClock;
 use protocol::id::TenantId;
 use serde_json::json;
@@ -105,13 +106,47 @@ async fn two_tenants_do_not_see_each_other() {
     let service = start(config(folder.path())).await.unwrap();
     let first = client_of(&service);
     let tenant = TenantId::parse("second").unwrap();
-    let key = create_api_key(&*service.store(), &tenant, &OsEntropy, &SystemClock::new()).await.unwrap();
+    let clock = SystemClock::new();
+    let key = create_api_key(&*service.store(), &tenant, None, &OsEntropy, &clock).await.unwrap();
     let second = TestClient::new(&service.api_url, &key);
     let file = first.upload().await;
     let path = format!("/files/{}", file.as_str().unwrap());
     assert_eq!(first.call("GET", &path, "").await.status, 200);
     assert_eq!(second.call("GET", &path, "").await.status, 404);
     assert_eq!(second.get("/files").await["data"], json!([]));
+    service.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_first_key_stays_revoked_and_the_next_start_makes_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let service = start(config.clone()).await.unwrap();
+    let old = client_of(&service);
+    assert_eq!(old.call("GET", "/files", "").await.status, 200);
+    revoke_api_key(&*service.store(), &key_hash(&old.key), &SystemClock::new()).await.unwrap();
+    service.shutdown().await;
+
+    let service = start(config).await.unwrap();
+    let new = client_of(&service);
+    assert_ne!(new.key, old.key);
+    assert_eq!(new.call("GET", "/files", "").await.status, 200);
+    let late = TestClient::new(&service.api_url, &old.key);
+    assert_eq!(late.call("GET", "/files", "").await.status, 401);
+    service.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_compressed_request_is_refused_over_the_wire() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = start(config(folder.path())).await.unwrap();
+    let headers = [
+        ("authorization".to_owned(), format!("Bearer {}", service.api_key)),
+        ("content-type".to_owned(), "application/json".to_owned()),
+        ("content-encoding".to_owned(), "gzip".to_owned()),
+    ];
+    let answer = request("POST", &format!("{}/uploads", service.api_url), &headers, b"{}").await;
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (415, Some("unsupported_encoding")));
     service.shutdown().await;
 }
 

@@ -3,7 +3,7 @@
 //! * [`arguments`]: what was asked for; [`stages`]: the stages of `test`, in order, and [`report`], their summary.
 //! * [`tools`]: finds or installs what a stage needs and cargo does not bring; [`page`]: builds the page's WASM.
 //! * [`aws`]: builds what is deployed and calls infra/aws/deploy.py.
-//! * [`invariants`], [`runbook`] and [`tidy`]: ARCHITECTURE.md's "Invariant:" lines, and what else must agree, as checks.
+//! * [`invariants`], [`runbook`], [`security`] and [`tidy`]: ARCHITECTURE.md's "Invariant:" lines, and what else must agree, as checks.
 //! * [`trainer`]: the trainer beside its peers, and [`trainer_table`], what that measured.
 //! * [`process`]: child processes; [`counts`]: how many tests their output reports.
 //!
@@ -18,6 +18,7 @@ mod page;
 mod process;
 mod report;
 mod runbook;
+mod security;
 mod stages;
 mod tidy;
 mod tools;

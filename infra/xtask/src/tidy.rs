@@ -4,7 +4,7 @@
 
 use crate::process::Failure;
 use crate::tools::read;
-use crate::{invariants, runbook};
+use crate::{invariants, runbook, security};
 use std::path::{Path, PathBuf};
 
 /// Lines above which a module is reported: the longest that a reader takes in at one sitting.
@@ -29,6 +29,7 @@ pub(crate) fn problems(root: &Path) -> Result<Vec<String>, Failure> {
     let names: Vec<String> = packages.iter().map(|(_, name, _)| name.clone()).collect();
     let mut problems = invariants::check(root, &names)?;
     problems.extend(architecture(&read(&root.join("ARCHITECTURE.md")).unwrap_or_default(), &members));
+    problems.extend(security::problems(root)?);
     problems.extend(cargo_config(&read(&root.join(".cargo/config.toml"))?));
     problems.extend(packages.iter().filter_map(|(folder, _, text)| without_lints(folder, text)));
     problems.extend(packages.iter().filter_map(|(folder, name, text)| breakable(folder, name, text)));

@@ -27,13 +27,19 @@ use bytes::Bytes;
 use protocol::api::PresignedPut;
 use std::time::Duration;
 
-/// An object's content and its entity tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An object's content and its entity tag. Its `Debug` shows the content's size alone.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Object {
     /// Content.
     pub bytes: Bytes,
     /// Opaque; names this content for [`PutCondition::IfMatch`].
     pub etag: String,
+}
+
+impl std::fmt::Debug for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Object").field("bytes", &self.bytes.len()).field("etag", &self.etag).finish()
+    }
 }
 
 /// What is known of an object without reading it.

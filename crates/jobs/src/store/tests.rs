@@ -10,6 +10,14 @@ fn a_download_name_cannot_break_out_of_the_header() {
     assert_eq!(nasty, "attachment; filename*=UTF-8''a%22b%0D%0Ax%3A%20y%3B%20%C3%A9.txt");
 }
 
+#[test]
+fn debug_of_an_object_shows_its_size_and_not_its_content() {
+    let object = Object { bytes: Bytes::from_static(b"dear diary"), etag: "tag".into() };
+    let text = format!("{object:?} {object:#?}");
+    assert!(text.contains("10") && text.contains("tag"), "{text}");
+    assert!(!text.contains("diary") && !text.contains("100, 101, 97, 114"), "{text}");
+}
+
 fn terms(sha256: &str) -> PutTerms {
     PutTerms {
         bytes: 3,

@@ -1,10 +1,11 @@
 //! An S3 on this machine: the real protocol over one directory, so that local mode runs the very code that runs on AWS.
 //!
 //! [`operations`] answers requests, [`staging`] takes content in and checks it, [`directory`] keeps it. Signatures, presigned links with their
-//! expiry and signed headers, and XML are the work of the crate `s3s`.
+//! expiry and signed headers, and XML are the work of the crate `s3s`; [`signed_headers`] refuses what a link's signature does not cover.
 
 mod directory;
 mod operations;
+mod signed_headers;
 mod staging;
 
 use crate::data_dir::Credentials;
@@ -12,6 +13,7 @@ use crate::error::{LocalError, at};
 use api_function::Entropy;
 use axum::Router;
 use axum::error_handling::HandleError;
+use axum::middleware::from_fn;
 use directory::Directory;
 use http::{HeaderValue, Method, StatusCode};
 use jobs::{Clock, S3Store};
@@ -42,7 +44,9 @@ pub(crate) fn router(
     builder.set_auth(SimpleAuth::from_single(credentials.access_key.clone(), credentials.secret_key.clone()));
     let service =
         HandleError::new(builder.build(), |_: s3s::HttpError| async { StatusCode::INTERNAL_SERVER_ERROR });
-    Ok(Router::new().fallback_service(service).layer(cors(page_origin)))
+    let router = Router::new().fallback_service(service).layer(from_fn(signed_headers::require));
+    // Outermost, so that the page may read refusals, too.
+    Ok(router.layer(cors(page_origin)))
 }
 
 /// A browser may GET and PUT from the page alone; the signature decides what.

@@ -174,6 +174,89 @@ async fn an_expired_link_is_refused() {
 }
 
 #[tokio::test]
+async fn a_link_works_from_its_beginning_to_its_end() {
+    let running = start().await;
+    let now = SystemClock::new().now();
+    // Links of 60 s that began so long ago. Thirty seconds to either side: no machine is that slow between signing and asking.
+    for (key, begun, status, code) in
+        [("young", now - 30, 200, ""), ("old", now - 90, 403, "AccessDenied"), ("early", now + 3600, 403, "")]
+    {
+        let link = running.store.presign_put(key, &terms(CONTENT, begun)).await.unwrap();
+        let headers: Vec<_> = link.headers.into_iter().collect();
+        let answer = request("PUT", &link.url, &headers, CONTENT).await;
+        assert_eq!(answer.status, status, "{key}: {}", answer.text());
+        assert!(answer.text().contains(code), "{key}: {}", answer.text());
+        assert_eq!(is_absent(&running, key).await, status != 200, "{key}");
+    }
+}
+
+/// Headers that steer S3 and that nobody signed: as on AWS, none gets through, neither on a PUT nor on a GET.
+#[tokio::test]
+async fn a_link_takes_no_steering_header_that_it_does_not_sign() {
+    let running = start().await;
+    let (url, headers) = ticket(&running, "k").await;
+    running.store.put("other", Bytes::from_static(b"another's"), PutCondition::Always).await.unwrap();
+    let get = running.store.presign_get("other", Duration::from_secs(60), None).await.unwrap();
+    for (name, value) in [
+        ("x-amz-acl", "public-read"),
+        ("x-amz-grant-read", "uri=http://acs.amazonaws.com/groups/global/AllUsers"),
+        ("x-amz-meta-note", "a"),
+        ("x-amz-tagging", "a=b"),
+        ("x-amz-storage-class", "GLACIER"),
+        ("x-amz-copy-source", "/dpft-files/other"),
+        ("x-amz-website-redirect-location", "https://evil.example/"),
+        ("x-amz-server-side-encryption", "aws:kms"),
+        ("x-amz-object-lock-mode", "COMPLIANCE"),
+        ("x-amz-security-token", "a"),
+        ("X-AMZ-ACL", "public-read"),
+    ] {
+        let answer = request("PUT", &url, &with(&headers, name, value), CONTENT).await;
+        assert_refused(&answer, 403, "AccessDenied");
+        assert!(is_absent(&running, "k").await, "{name}");
+        let answer = request("GET", &get, &[(name.to_owned(), value.to_owned())], b"").await;
+        assert_refused(&answer, 403, "AccessDenied");
+    }
+    assert_eq!(request("GET", &get, &[], b"").await.body, b"another's");
+    assert_eq!(request("PUT", &url, &headers, CONTENT).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_download_link_is_for_one_key_one_method_and_one_bucket() {
+    let running = start().await;
+    for key in ["tenants/a/k", "tenants/a/k2", "tenants/b/k"] {
+        running.store.put(key, Bytes::from_static(CONTENT), PutCondition::Always).await.unwrap();
+    }
+    let link = running.store.presign_get("tenants/a/k", Duration::from_secs(60), None).await.unwrap();
+    assert_eq!(request("GET", &link, &[], b"").await.status, 200);
+    let changes = [
+        link.replace("/tenants/a/k?", "/tenants/b/k?"),
+        link.replace("/tenants/a/k?", "/tenants/a/k2?"),
+        link.replace("/tenants/a/k?", "/tenants/a/../b/k?"),
+        link.replace("/tenants/a/k?", "/tenants/a/%2e%2e/b/k?"),
+        link.replace("/tenants/a/k?", "/tenants%2Fb%2Fk?"),
+        link.replace("/tenants/a/k?", "/?list-type=2&"),
+        link.replace("/dpft-files/", "/another-bucket/"),
+        link.replace("/dpft-files/", "//dpft-files/"),
+        link.replace("X-Amz-Expires=60", "X-Amz-Expires=61"),
+        link.replace("%2Fs3%2F", "%2Fsts%2F"),
+        format!("{link}&acl"),
+        format!("{link}&tagging"),
+        format!("{link}&versionId=1"),
+        format!("{link}&response-content-type=text%2Fhtml"),
+    ];
+    for changed in changes {
+        assert_ne!(changed, link);
+        let answer = request("GET", &changed, &[], b"").await;
+        assert!((400..500).contains(&answer.status), "{changed}: {} {}", answer.status, answer.text());
+        assert!(!answer.body.windows(CONTENT.len()).any(|window| window == CONTENT), "{changed}");
+    }
+    for method in ["PUT", "DELETE", "HEAD"] {
+        assert_eq!(request(method, &link, &[], b"").await.status, 403, "{method}");
+    }
+    assert_eq!(&running.store.get("tenants/a/k").await.unwrap().bytes[..], CONTENT);
+}
+
+#[tokio::test]
 async fn requests_without_a_signature_are_refused() {
     let running = start().await;
     running.store.put("k", Bytes::from_static(CONTENT), PutCondition::Always).await.unwrap();
@@ -257,6 +340,29 @@ async fn only_the_page_may_use_links_from_a_browser() {
         preflight("http://evil.example").await.header("access-control-allow-origin"),
         "http://evil.example"
     );
+}
+
+#[tokio::test]
+async fn a_browser_may_neither_delete_nor_send_credentials_nor_read_from_elsewhere() {
+    let running = start().await;
+    running.store.put("k", Bytes::from_static(CONTENT), PutCondition::Always).await.unwrap();
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let link = running.store.presign_get("k", Duration::from_secs(60), None).await.unwrap();
+    for origin in ["http://evil.example", "null", "http://127.0.0.1:8788", "https://127.0.0.1:8787"] {
+        let answer = request("GET", &link, &[header("origin", origin)], b"").await;
+        assert_ne!(answer.header("access-control-allow-origin"), origin);
+        assert_ne!(answer.header("access-control-allow-origin"), "*");
+    }
+    for method in ["DELETE", "POST", "PATCH"] {
+        let asked = [header("origin", ORIGIN), header("access-control-request-method", method)];
+        let answer = request("OPTIONS", &link, &asked, b"").await;
+        assert!(!answer.header("access-control-allow-methods").contains(method), "{method}");
+        assert_eq!(answer.header("access-control-allow-credentials"), "");
+    }
+    // The page reads why a link was refused.
+    let refused = [header("origin", ORIGIN), header("x-amz-acl", "public-read")];
+    let answer = request("GET", &link, &refused, b"").await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (403, ORIGIN));
 }
 
 #[tokio::test]
