@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::StreamExt;
+use perturb::Shown;
 use protocol::api::MAX_BODY_BYTES;
 use protocol::error::ApiError;
 use serde::de::DeserializeOwned;
@@ -101,7 +102,9 @@ pub(crate) fn typed<T: DeserializeOwned>(fields: serde_json::Map<String, Value>)
 }
 
 fn unreadable(error: &serde_json::Error) -> Failure {
-    let message = format!("The body cannot be used: {}.", without_quoted(&error.to_string()));
+    // serde repeats the names of fields and choices that it does not know, whatever is in them.
+    let shown = without_quoted(&error.to_string());
+    let message = format!("The body cannot be used: {}.", Shown(&shown));
     Failure::invalid("invalid_json", None, message)
 }
 

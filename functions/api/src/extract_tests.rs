@@ -77,3 +77,10 @@ async fn tricks_in_paths_find_nothing() {
         }
     }
 }
+
+#[test]
+fn a_field_that_nobody_knows_is_named_in_one_short_line() {
+    let shown = message(r#"{"two\nlines\u001b[2J": 1}"#);
+    assert!(shown.contains("two\u{fffd}lines\u{fffd}[2J") && !shown.contains(char::is_control), "{shown:?}");
+    assert!(message(&format!(r#"{{"{}": 1}}"#, "long".repeat(10_000))).len() < 1000);
+}

@@ -4,13 +4,14 @@
 //! * [`tools`]: finds or installs what a stage needs and cargo does not bring; [`page`]: builds the page's WASM.
 //! * [`invariants`] and [`tidy`]: ARCHITECTURE.md's "Invariant:" lines, as checks.
 //! * [`trainer`]: the trainer beside its peers, and [`trainer_table`], what that measured.
-//! * [`process`]: child processes; [`counts`]: how many tests their output reports.
+//! * [`fuzz`]: the stage that feeds the parsers; [`process`]: child processes; [`counts`]: how many tests their output reports.
 //!
 //! It depends on nothing but the standard library, so that a fresh checkout starts its first stage within seconds.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks to a person")]
 
 mod arguments;
 mod counts;
+mod fuzz;
 mod invariants;
 mod page;
 mod process;
