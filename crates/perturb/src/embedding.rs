@@ -92,7 +92,8 @@ impl Embedding {
         }
         let right_size = (1..=MAX_DIMENSION).contains(&dimension)
             && rows == domain.len()
-            && reader.0.len() == rows * (size_of::<f32>() + dimension);
+            // In 64 bits, which a page's usize has not: the product of a damaged file's sizes must not wrap.
+            && reader.0.len() as u64 == rows as u64 * (size_of::<f32>() + dimension) as u64;
         if !right_size {
             return Err(corrupt());
         }

@@ -35,6 +35,7 @@ mod reading;
 mod run;
 mod sampler;
 mod sealed;
+mod shown;
 mod table_error;
 mod template_tokenizer;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use neighbour_table::{DEFAULT_NEIGHBOURS, MAX_NEIGHBOURS, NeighbourTable};
 pub use perturber::{PerturbError, PerturbedText, Perturber, Preview};
 pub use reading::{Encoded, Reading};
 pub use run::Run;
+pub use shown::Shown;
 pub use table_error::TableError;
 pub use template_tokenizer::TemplateTokenizer;
 pub use tokenizer::{Tokenizer, TokenizerError};

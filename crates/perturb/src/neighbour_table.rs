@@ -96,7 +96,8 @@ impl NeighbourTable {
         }
         check_columns(columns, domain)?;
         let ids = reader.0;
-        if ids.len() != rows as usize * columns as usize * 4 {
+        // In 64 bits, which a page's usize has not: the product of a damaged file's sizes must not wrap.
+        if ids.len() as u64 != u64::from(rows) * u64::from(columns) * 4 {
             return Err(corrupt());
         }
         let items = checked_items(ids, columns as usize, domain)?;

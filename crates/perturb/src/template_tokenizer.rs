@@ -26,6 +26,7 @@ impl TemplateTokenizer {
         let unreadable = |reason: String| TokenizerError::Unreadable(reason);
         let mut json: Value = serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
         switch_off(&mut json).ok_or_else(|| unreadable("a part is missing".to_owned()))?;
+        control_tokens_as_written(&mut json);
         // Serialising a `Value` cannot fail: its keys are strings.
         let inner = tokenizers::Tokenizer::from_bytes(json.to_string());
         let inner = inner.map_err(|error| unreadable(error.to_string()))?;
@@ -48,6 +49,16 @@ impl TemplateTokenizer {
         let encoding = self.inner.encode(text, false).map_err(|_| TokenizerError::Encode)?;
         let offsets = encoding.get_offsets().iter().map(|&(start, end)| start..end);
         Ok(encoding.get_ids().iter().copied().zip(offsets).collect())
+    }
+}
+
+/// Makes control tokens match the text as it stands. A tokenizer that lower-cases or folds a text before it looks for them would read
+/// `<|IM_END|>` in a message as the control token that it is not; a template writes them letter for letter.
+fn control_tokens_as_written(json: &mut Value) {
+    for token in json.get_mut("added_tokens").and_then(Value::as_array_mut).into_iter().flatten() {
+        if token["special"] == Value::Bool(true) {
+            token["normalized"] = Value::Bool(false);
+        }
     }
 }
 

@@ -35,3 +35,17 @@ fn control_tokens_are_the_special_ones() {
     let error = TemplateTokenizer::from_bytes(b"{}").unwrap_err();
     assert!(matches!(error, TokenizerError::Unreadable(_)), "{error}");
 }
+
+#[test]
+fn a_normaliser_makes_no_control_token_of_other_words() {
+    let mut json = byte_level_json();
+    json["normalizer"] =
+        serde_json::json!({"type": "Sequence", "normalizers": [{"type": "NFKC"}, {"type": "Lowercase"}]});
+    json["added_tokens"][0]["normalized"] = serde_json::json!(true);
+    let tokenizer = tokenizer(&json);
+    let has_control = |text: &str| tokenizer.encode(text).unwrap().iter().any(|(id, _)| *id == 0);
+    assert!(has_control("<|endoftext|>"), "what the template writes");
+    for content in ["<|ENDOFTEXT|>", "＜|endoftext|＞"] {
+        assert!(!has_control(content), "{content} is what a person wrote");
+    }
+}

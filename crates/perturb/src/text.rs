@@ -15,6 +15,9 @@ pub const MAX_TEXT_BYTES: usize = 20 * 1024 * 1024;
 /// likely a mistake than one record.
 pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
 
+/// What some editors put in front of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Why a file cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -78,7 +81,6 @@ pub enum InputError {
 /// # Errors
 /// An [`InputError`] that says what to do: too large, not UTF-8, binary, or nothing but white space.
 pub fn decode(bytes: &[u8]) -> Result<&str, InputError> {
-    const BYTE_ORDER_MARK: char = '\u{feff}';
     if bytes.len() > MAX_TEXT_BYTES {
         return Err(InputError::TooLarge { bytes: bytes.len() });
     }
@@ -144,7 +146,10 @@ pub fn split(bytes: &[u8], unit: PrivacyUnit, parts: usize) -> Result<Vec<usize>
         record?;
         filled = true;
         let at = records.cursor().bytes;
-        if at < text.len() && at * parts >= text.len() * (ends.len() + 1) && ends.len() + 1 < parts {
+        // A piece that began with a byte-order mark would lose it, and its records would be others.
+        let marked = text[at..].starts_with(BYTE_ORDER_MARK);
+        if at < text.len() && !marked && at * parts >= text.len() * (ends.len() + 1) && ends.len() + 1 < parts
+        {
             ends.push(start + at);
             filled = false;
         }

@@ -195,3 +195,17 @@ fn long_texts_are_cut_in_about_equal_pieces() {
         Err(InputError::Json { line: 1, column: 2 })
     );
 }
+
+#[test]
+fn a_piece_never_begins_with_a_byte_order_mark_that_is_text() {
+    let text = "a\n\u{feff}b\nc\n";
+    for parts in 1..=4 {
+        let ends = split(text.as_bytes(), PrivacyUnit::Line, parts).unwrap();
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let pieces = starts.zip(&ends).map(|(start, &end)| decode(&text.as_bytes()[start..end]).unwrap());
+        let together: Vec<String> = pieces.flat_map(|piece| all(piece, PrivacyUnit::Line)).collect();
+        assert_eq!(together, ["a", "\u{feff}b", "c"], "{parts} parts");
+    }
+    // The mark alone would have been a piece without text.
+    assert_eq!(split("a\n\u{feff}".as_bytes(), PrivacyUnit::Line, 2), Ok(vec![5]));
+}

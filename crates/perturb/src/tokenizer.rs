@@ -8,14 +8,14 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::{Domain, Sha256Digest};
+use crate::{Domain, Sha256Digest, Shown};
 
 /// Why a tokenizer cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenizerError {
     /// The bytes are no tokenizer.json.
-    #[error("the tokenizer cannot be read ({0}): give the tokenizer.json of the model")]
+    #[error("the tokenizer cannot be read ({}): give the tokenizer.json of the model", Shown(.0))]
     Unreadable(String),
     /// Neither kind of vocabulary that takes any text.
     #[error(
@@ -50,7 +50,7 @@ enum Spelling {
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     spelling: Spelling,
-    // Bytes of each id; empty for special tokens.
+    // Bytes of each item of the domain. By item, not by id: one far-off id must not cost a row for each id before it.
     pieces: Vec<Vec<u8>>,
     domain: Domain,
 }
@@ -73,9 +73,11 @@ impl Tokenizer {
         let vocabulary = inner.get_vocab(true);
         let ids = vocabulary.values().copied().filter(|id| !added.contains(id)).collect();
         let domain = Domain::new(ids, Sha256Digest::of(bytes)).ok_or(TokenizerError::TooSmall(0))?;
-        let mut pieces = vec![Vec::new(); domain.max_id() as usize + 1];
-        for (token, id) in vocabulary.iter().filter(|(_, id)| domain.index(**id).is_some()) {
-            pieces[*id as usize] = piece(token, spelling);
+        let mut pieces = vec![Vec::new(); domain.len()];
+        for (token, id) in &vocabulary {
+            if let Some(item) = domain.index(*id) {
+                pieces[item as usize] = piece(token, spelling);
+            }
         }
         let tokenizer = Self { inner, spelling, pieces, domain };
         tokenizer.check_bytes()?;
@@ -118,7 +120,7 @@ impl Tokenizer {
     }
 
     fn piece(&self, id: u32) -> &[u8] {
-        self.pieces.get(id as usize).map_or(&[], Vec::as_slice)
+        self.domain.index(id).map_or(&[], |item| &self.pieces[item as usize])
     }
 
     /// Every byte that ordinary text has must be a token of its own.

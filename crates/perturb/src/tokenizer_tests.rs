@@ -126,3 +126,22 @@ fn the_demo_models_tokenizer_is_taken() {
     let text = "Once upon a time <|endoftext|> — Ωμέγα 🦀 1234\n";
     assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()), text);
 }
+
+#[test]
+fn a_far_off_id_costs_no_row_for_each_id_before_it() {
+    let mut json = byte_level_json();
+    json["model"]["vocab"]["far"] = json!(9_999_999);
+    let tokenizer = tokenizer_of(&json);
+    assert_eq!(tokenizer.pieces.len(), tokenizer.domain().len());
+    assert_eq!(tokenizer.token_text(9_999_999), "far");
+    assert_eq!(tokenizer.token_text(9_999_998), "", "an id that there is not");
+}
+
+#[test]
+fn an_error_repeats_a_files_words_in_one_short_line() {
+    let mut json = byte_level_json();
+    json["pre_tokenizer"]["type"] = json!("two\nlines".repeat(200));
+    json["normalizer"] = json!({"type": "ByteLevel"});
+    let error = error_of(&json).to_string();
+    assert!(!error.contains(char::is_control) && error.len() < 1000, "{error:?}");
+}

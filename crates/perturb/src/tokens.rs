@@ -15,7 +15,7 @@
 //! and counts must be those that the manifest states.
 
 use crate::bytes::{Reader, push_leb128};
-use crate::{ChannelUnit, Counts, Manifest, ManifestError, Sha256Digest};
+use crate::{ChannelUnit, Counts, Manifest, ManifestError, Sha256Digest, Shown};
 
 const MAGIC: &[u8; 4] = b"DPTK";
 const VERSION: u16 = 2;
@@ -41,7 +41,7 @@ pub enum TokensError {
     #[error("the file of perturbed tokens is damaged or cut short: upload it again")]
     Corrupt,
     /// The manifest is no valid JSON of its version.
-    #[error("the manifest of the perturbed tokens is not valid: {0}")]
+    #[error("the manifest of the perturbed tokens is not valid: {}", Shown(.0))]
     ManifestJson(String),
     /// The manifest contradicts itself.
     #[error(transparent)]
@@ -191,7 +191,9 @@ impl std::fmt::Debug for Part {
 pub fn write(manifest: &Manifest, records: &Payload) -> Result<Vec<u8>, TokensError> {
     manifest.check()?;
     check_records(manifest, records)?;
-    sealed(manifest, |bytes| records.write(bytes))
+    // What the most tokens have, two or three bytes each.
+    let expected = manifest.tokens as usize * 3 + manifest.records as usize * 2;
+    sealed(manifest, expected, |bytes| records.write(bytes))
 }
 
 /// Puts parts together, in the order of the text, under the manifest of all of them.
@@ -200,19 +202,26 @@ pub fn write(manifest: &Manifest, records: &Payload) -> Result<Vec<u8>, TokensEr
 /// As [`write`], or [`TokensError::Corrupt`] for a body that no [`Part`] has.
 pub fn join(manifest: &Manifest, parts: &[Part]) -> Result<Vec<u8>, TokensError> {
     manifest.check()?;
-    let bytes = sealed(manifest, |bytes| parts.iter().for_each(|part| bytes.extend_from_slice(&part.body)))?;
+    // By what there is, not by what the manifest states: the two are compared below.
+    let length = parts.iter().map(|part| part.body.len()).sum();
+    let append = |bytes: &mut Vec<u8>| parts.iter().for_each(|part| bytes.extend_from_slice(&part.body));
+    let bytes = sealed(manifest, length, append)?;
     // The parts may come from other workers, so the result is checked as a reader would.
     read(&bytes)?;
     Ok(bytes)
 }
 
-fn sealed(manifest: &Manifest, records: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>, TokensError> {
+/// The file of these records, which take about `expected` bytes.
+fn sealed(
+    manifest: &Manifest,
+    expected: usize,
+    records: impl FnOnce(&mut Vec<u8>),
+) -> Result<Vec<u8>, TokensError> {
     let json = serde_json::to_vec(manifest).map_err(|error| TokensError::ManifestJson(error.to_string()))?;
     if json.len() > MAX_MANIFEST_BYTES as usize {
         return Err(TokensError::ManifestJson(format!("it has {} bytes", json.len())));
     }
-    let mut bytes =
-        Vec::with_capacity(json.len() + manifest.tokens as usize * 3 + manifest.records as usize * 2 + 64);
+    let mut bytes = Vec::with_capacity(json.len() + expected + 64);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&(json.len() as u32).to_le_bytes());

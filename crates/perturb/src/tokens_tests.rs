@@ -143,3 +143,22 @@ proptest! {
         prop_assert_eq!(read(&file).unwrap().1, tokens(&records));
     }
 }
+
+#[test]
+fn a_manifest_that_states_more_than_there_is_takes_no_memory() {
+    let mut manifest = manifest(&records());
+    (manifest.records, manifest.tokens, manifest.max_tokens_in_a_record) = (1, 1 << 62, 1 << 62);
+    let part = Part { counts: manifest.counts(), body: tokens(&records()).body() };
+    assert!(matches!(join(&manifest, &[part]), Err(TokensError::Counts { .. })));
+}
+
+#[test]
+fn an_error_repeats_a_manifests_words_in_one_short_line() {
+    let named = |name: &str| {
+        let json = serde_json::json!({ name: 1 }).to_string();
+        read(&with_manifest(json.as_bytes(), b"")).unwrap_err().to_string()
+    };
+    let shown = named("two\nlines\u{1b}[2J");
+    assert!(shown.contains("two\u{fffd}lines\u{fffd}[2J") && !shown.contains(char::is_control), "{shown:?}");
+    assert!(named(&"long".repeat(10_000)).len() < 1000);
+}

@@ -292,7 +292,7 @@ impl JobObject {
             error: state.error.clone(),
             seed: 0,
             // A whole number of seconds is all a person can use.
-            estimated_finish: left.map(|seconds| now + seconds.ceil() as u64),
+            estimated_finish: left.map(|seconds| now.saturating_add(seconds.ceil() as u64)),
             metadata: state.spec.metadata.clone(),
             progress: progress.clone(),
             loss_curve: settings.loss_curve.then(|| state.losses.clone()),
@@ -497,3 +497,7 @@ impl ApiKeyEntry {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
     }
 }
+
+#[cfg(test)]
+#[path = "api_tests.rs"]
+mod tests;

@@ -6,12 +6,10 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Multipart, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use perturb::Shown;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// The longest reason that is given back of what a body's reader says: it names fields, and a field's name may be as long as a body.
-const MAX_REASON: usize = 200;
 
 /// Fields of a form, the file's apart. OpenAI's clients send up to four.
 const MAX_FORM_FIELDS: usize = 32;
@@ -69,11 +67,8 @@ pub(crate) fn typed<T: DeserializeOwned>(fields: serde_json::Map<String, Value>)
 }
 
 fn unreadable(error: &serde_json::Error) -> Failure {
-    let reason = without_values(&error.to_string());
-    let mut letters = reason.chars().filter(|letter| !letter.is_control());
-    let short: String = letters.by_ref().take(MAX_REASON).collect();
-    let more = if letters.next().is_some() { "…" } else { "" };
-    let message = format!("The body cannot be used: {short}{more}.");
+    // serde repeats the names of fields and choices that it does not know, whatever is in them.
+    let message = format!("The body cannot be used: {}.", Shown(&without_values(&error.to_string())));
     Failure::invalid("invalid_json", None, message)
 }
 

@@ -5,7 +5,7 @@
 //! * [`aws`]: builds what is deployed and calls infra/aws/deploy.py.
 //! * [`invariants`], [`runbook`], [`security`] and [`tidy`]: ARCHITECTURE.md's "Invariant:" lines, and what else must agree, as checks.
 //! * [`trainer`]: the trainer beside its peers, and [`trainer_table`], what that measured.
-//! * [`process`]: child processes; [`counts`]: how many tests their output reports.
+//! * [`fuzz`]: the stage that feeds the parsers; [`process`]: child processes; [`counts`]: how many tests their output reports.
 //!
 //! It depends on nothing but the standard library, so that a fresh checkout starts its first stage within seconds.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks to a person")]
@@ -13,6 +13,7 @@
 mod arguments;
 mod aws;
 mod counts;
+mod fuzz;
 mod invariants;
 mod page;
 mod process;

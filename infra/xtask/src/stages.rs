@@ -4,7 +4,7 @@ use crate::arguments::Selection;
 use crate::counts::Counts;
 use crate::process::{Command, Failure};
 use crate::report::{Line, summary, total};
-use crate::{aws, page, tidy, tools};
+use crate::{aws, fuzz, page, tidy, tools};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -25,7 +25,7 @@ struct Ended {
 }
 
 /// All stages, in order.
-pub(crate) const STAGES: [Stage; 12] = [
+pub(crate) const STAGES: [Stage; 13] = [
     Stage { name: "fmt", purpose: "the code is formatted", run: fmt },
     Stage { name: "tidy", purpose: "ARCHITECTURE.md's invariants hold", run: tidy_stage },
     Stage { name: "clippy", purpose: "no warnings, in tests neither", run: clippy },
@@ -41,6 +41,7 @@ pub(crate) const STAGES: [Stage; 12] = [
         purpose: "dependencies: licences, sources, bans, known vulnerabilities",
         run: deny,
     },
+    Stage { name: "fuzz", purpose: "parsers of outside bytes, on inputs that libFuzzer makes up", run: fuzz },
     Stage { name: "browser", purpose: "the page, in Chromium, against the real service", run: browser },
     Stage { name: "openai", purpose: "OpenAI's own Python client against the real service", run: openai },
     Stage {
@@ -100,7 +101,8 @@ fn cargo(root: &Path, arguments: &[&str]) -> Command {
 
 fn fmt(root: &Path) -> Result<Ended, Failure> {
     tools::component(root, "rustfmt")?;
-    simple(cargo(root, &["fmt", "--all", "--check"]))
+    simple(cargo(root, &["fmt", "--all", "--check"]))?;
+    simple(fuzz::cargo(root, &["fmt", "--check"]))
 }
 
 fn tidy_stage(root: &Path) -> Result<Ended, Failure> {
@@ -114,7 +116,10 @@ fn tidy_stage(root: &Path) -> Result<Ended, Failure> {
 
 fn clippy(root: &Path) -> Result<Ended, Failure> {
     tools::component(root, "clippy")?;
-    simple(cargo(root, &["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    // The package `fuzz` is a workspace of its own.
+    let all = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    simple(cargo(root, &all))?;
+    simple(fuzz::cargo(root, &all))
 }
 
 fn test(root: &Path) -> Result<Ended, Failure> {
@@ -164,6 +169,10 @@ fn deny(root: &Path) -> Result<Ended, Failure> {
     }
     let unreachable = advisories.text.contains("failed to fetch advisory database");
     Ok(Ended { success: advisories.success || unreachable, counts: Counts::default() })
+}
+
+fn fuzz(root: &Path) -> Result<Ended, Failure> {
+    fuzz::run(root).map(|(success, counts)| Ended { success, counts })
 }
 
 fn browser(root: &Path) -> Result<Ended, Failure> {

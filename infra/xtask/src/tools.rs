@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// cargo-deny, pinned: a newer one may know new rules.
 const CARGO_DENY: &str = "0.20.2";
 
+/// cargo-fuzz, pinned as well: its flags to the compiler are those that this toolchain was tried with.
+const CARGO_FUZZ: &str = "0.13.2";
+
 /// Adds the WASM target to the Rust toolchain.
 pub(crate) fn wasm_target(root: &Path) -> Result<(), Failure> {
     rust_target(root, WASM)
@@ -36,25 +39,23 @@ pub(crate) fn component(root: &Path, name: &str) -> Result<(), Failure> {
 
 /// cargo-deny's path. Its own dependencies take a few minutes, once.
 pub(crate) fn cargo_deny(root: &Path) -> Result<PathBuf, Failure> {
+    cargo_tool(root, "cargo-deny", CARGO_DENY, &["--no-default-features"])
+}
+
+/// The path of a program that `cargo install` makes, in this version.
+fn cargo_tool(root: &Path, name: &str, version: &str, options: &[&str]) -> Result<PathBuf, Failure> {
     let tools = root.join("target/tools");
-    let program = tools.join("bin/cargo-deny");
+    let program = tools.join("bin").join(name);
     let known = program.exists()
-        && Command::new(root, &program).args(["--version"]).capture()?.text.contains(CARGO_DENY);
+        && Command::new(root, &program).args(["--version"]).capture()?.text.contains(version);
     if known {
         return Ok(program);
     }
-    println!("installing: cargo-deny {CARGO_DENY} into {} (a few minutes, once)", tools.display());
+    println!("installing: {name} {version} into {} (a few minutes, once)", tools.display());
     let build = tools.join("build");
     Command::new(root, "cargo")
-        .args([
-            "install",
-            "cargo-deny",
-            "--version",
-            CARGO_DENY,
-            "--locked",
-            "--no-default-features",
-            "--force",
-        ])
+        .args(["install", name, "--version", version, "--locked", "--force"])
+        .args(options)
         .args([Path::new("--root"), &tools, Path::new("--target-dir"), &build])
         // It runs for a second, so compiling it fast matters more than its speed.
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
@@ -64,6 +65,16 @@ pub(crate) fn cargo_deny(root: &Path) -> Result<PathBuf, Failure> {
     // Only the program is needed again. That the folder stays behind would be no harm.
     let _ = std::fs::remove_dir_all(build);
     Ok(program)
+}
+
+/// cargo-fuzz's path.
+pub(crate) fn cargo_fuzz(root: &Path) -> Result<PathBuf, Failure> {
+    cargo_tool(root, "cargo-fuzz", CARGO_FUZZ, &[])
+}
+
+/// A C++ compiler, for libFuzzer itself.
+pub(crate) fn cpp_compiler(root: &Path) -> Result<(), Failure> {
+    if on_path(root, "c++") { Ok(()) } else { debian_packages(root, &["g++"]) }
 }
 
 /// The folder of a Python environment's programs, with the packages of infra/aws/requirements.txt.

@@ -3,6 +3,8 @@
 mod merge;
 mod peft;
 
+use perturb::Shown;
+
 use crate::lora::{LoraConfig, LoraLayout, LoraTensors};
 use crate::model::{BaseModel, ModelConfig, ModelError};
 
@@ -25,10 +27,10 @@ pub enum AdapterError {
     #[error("{0} is missing from the adapter")]
     MissingFile(&'static str),
     /// `adapter_config.json` is not what PEFT writes for LoRA.
-    #[error("adapter_config.json cannot be used: {0}")]
+    #[error("adapter_config.json cannot be used: {}", Shown(.0))]
     Config(String),
     /// A PEFT feature that changes the computation and is not implemented.
-    #[error("this adapter uses {0}, which is not supported; supported: plain LoRA on linear maps")]
+    #[error("this adapter uses {}, which is not supported; supported: plain LoRA on linear maps", Shown(.0))]
     Unsupported(String),
     /// `adapter_model.safetensors` is not what the configuration says.
     #[error("adapter_model.safetensors cannot be used: {0}")]

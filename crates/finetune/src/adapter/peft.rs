@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use perturb::Shown;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -205,7 +206,7 @@ struct Pair {
 /// The pairs, and the family that has them.
 fn read_matrices(bytes: &[u8], rank: usize) -> Result<(&'static Family, Pairs), AdapterError> {
     let file = SafeTensors::deserialize(bytes)
-        .map_err(|e| AdapterError::Weights(format!("{e}; it may be truncated")))?;
+        .map_err(|e| AdapterError::Weights(format!("{}; it may be truncated", Shown(&e.to_string()))))?;
     let names: Vec<MatrixName> = file.names().into_iter().map(MatrixName::parse).collect::<Result<_, _>>()?;
     let family = family_of(&names)?;
     let mut pairs = Pairs::new();
@@ -217,7 +218,9 @@ fn read_matrices(bytes: &[u8], rank: usize) -> Result<(&'static Family, Pairs), 
             (&[r, input], true) if r == rank => (pair.a, pair.widths.0) = (values, input),
             (&[output, r], false) if r == rank => (pair.b, pair.widths.1) = (values, output),
             (shape, _) => {
-                let reason = format!("{} has shape {shape:?}, which is not of rank {rank}", name.whole);
+                let shape = format!("{shape:?}");
+                let reason =
+                    format!("{} has shape {}, which is not of rank {rank}", name.whole, Shown(&shape));
                 return Err(AdapterError::Weights(reason));
             }
         }
@@ -259,7 +262,8 @@ impl<'a> MatrixName<'a> {
             known.dedup();
             let known = known.join(", ");
             AdapterError::Weights(format!(
-                "{whole} is not a LoRA matrix of a block's map; supported: {known}"
+                "{} is not a LoRA matrix of a block's map; supported: {known}",
+                Shown(whole)
             ))
         })
     }
@@ -271,7 +275,9 @@ impl<'a> MatrixName<'a> {
             None => (rest.strip_suffix(".lora_B.weight")?, false),
         };
         let (layer, path) = rest.split_once('.')?;
-        let name = Self { whole, block: family.block, layer: layer.parse().ok()?, path, is_a };
+        // In its one spelling: `03` beside `3` would be two matrices of one place.
+        let layer = layer.parse().ok().filter(|number: &usize| number.to_string() == layer)?;
+        let name = Self { whole, block: family.block, layer, path, is_a };
         name.module_in(family).map(|_| name)
     }
 

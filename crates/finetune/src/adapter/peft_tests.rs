@@ -185,3 +185,36 @@ fn matrices_of_different_families_are_refused() {
     let error = Adapter::from_files(&files).unwrap_err().to_string();
     assert!(error.contains("different model families"), "{error}");
 }
+
+#[test]
+fn two_spellings_of_one_layer_are_not_one_matrix() {
+    let files = adapter().to_files("base");
+    let read = |layers: &[&str]| {
+        let name = |layer: &str, part| {
+            format!("base_model.model.model.layers.{layer}.mlp.up_proj.lora_{part}.weight")
+        };
+        let names: Vec<String> =
+            layers.iter().flat_map(|layer| ["A", "B"].map(|part| name(layer, part))).collect();
+        let views = names
+            .iter()
+            .map(|name| (name.as_str(), TensorView::new(Dtype::F32, vec![2, 2], &[0; 16]).unwrap()));
+        let weights = safetensors::serialize(views, None).unwrap();
+        Adapter::from_files(&[files[1].clone(), (ADAPTER_WEIGHTS_FILE.to_owned(), weights)])
+    };
+    assert!(read(&["1"]).is_ok());
+    for other in ["01", "+1"] {
+        let error = read(&["1", other]).unwrap_err().to_string();
+        assert!(error.contains(&format!("layers.{other}.")), "{error}");
+    }
+}
+
+#[test]
+fn an_error_repeats_a_files_names_in_one_short_line() {
+    let name = "two\nlines".repeat(200);
+    let view = TensorView::new(Dtype::F32, vec![1, 1], &[0; 4]).unwrap();
+    let weights = safetensors::serialize([(name.as_str(), view)], None).unwrap();
+    let files = [adapter().to_files("base").remove(1), (ADAPTER_WEIGHTS_FILE.to_owned(), weights)];
+    let error = Adapter::from_files(&files).unwrap_err().to_string();
+    assert!(!error.contains(char::is_control) && error.len() < 1000, "{error:?}");
+    assert!(error.contains("supported: attn.c_attn"), "what would do is still said: {error}");
+}

@@ -1,6 +1,6 @@
 //! Why a chat cannot be trained on.
 
-use perturb::TokenizerError;
+use perturb::{Shown, TokenizerError};
 
 /// A chat template that cannot be used, or a chat that it cannot write. No error repeats a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,13 +15,13 @@ pub enum ChatError {
         line: usize,
     },
     /// `tokenizer_config.json` is not what Hugging Face writes.
-    #[error("tokenizer_config.json cannot be used: {0}")]
+    #[error("tokenizer_config.json cannot be used: {}", Shown(.0))]
     Config(String),
     /// The template is not Jinja that is understood.
-    #[error("the chat template cannot be read: {0}")]
+    #[error("the chat template cannot be read: {}", Shown(.0))]
     Template(String),
     /// The template failed, or raised an exception, as many do where roles do not alternate.
-    #[error("the chat template does not take the chat on line {line}: {reason}")]
+    #[error("the chat template does not take the chat on line {line}: {}", Shown(.reason))]
     Refused {
         /// The line, from 1.
         line: usize,

@@ -31,10 +31,13 @@ pub const RENDER_DATE: &str = "2024-07-26";
 /// Special tokens that templates know by name.
 const SPECIAL_TOKENS: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+/// Widest indentation of `tojson`: every level of every line costs it in memory.
+const MAX_INDENT: usize = 16;
 /// What a template is called where it has no name.
 const DEFAULT: &str = "default";
-/// Work that one rendering may do: thousands of times that of a real chat, and an end to a loop that has none.
-const FUEL: u64 = 50_000_000;
+/// Work that one rendering may do: an end to a loop that has none, and to a string that is doubled again and again. A unit pays for one
+/// instruction or for 64 bytes, so a template never makes more than 256 MB; a record of 1 MiB in ten thousand messages takes a quarter.
+const FUEL: u64 = 4_000_000;
 
 /// A compiled template with the special tokens that it may write.
 #[derive(Clone)]
@@ -199,6 +202,10 @@ fn environment() -> Result<Environment<'static>, Error> {
     environment.add_filter("assistant_turn", |said: String| format!("{TURN}{said}{TURN_END}"));
     environment.add_filter("tojson", |value: Value, options: Kwargs| {
         let indent: Option<usize> = options.get("indent")?;
+        if indent.is_some_and(|width| width > MAX_INDENT) {
+            let reason = format!("tojson indents by at most {MAX_INDENT}");
+            return Err(Error::new(ErrorKind::InvalidOperation, reason));
+        }
         json(&value, indent).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
     });
     Ok(environment)

@@ -148,3 +148,40 @@ fn generation_tags_become_a_filter_with_their_whitespace_control() {
         ("{% set generation = 1 %}{%".to_owned(), false)
     );
 }
+
+#[test]
+fn an_indentation_that_would_take_all_memory_is_refused() {
+    for width in ["17", "1000000000000", "18446744073709551615"] {
+        let error = refused(&format!("{{{{ messages | tojson(indent={width}) }}}}"));
+        assert!(error.contains("line 9") && error.contains("line 1 of the template"), "{error}");
+    }
+    assert!(rendered("{{ messages | tojson(indent=16) }}").contains("\n                {"));
+}
+
+#[test]
+fn an_error_repeats_a_templates_words_in_one_line() {
+    let error = refused("{{ raise_exception('two\nlines\u{1b}[2J') }}");
+    assert!(error.contains("two\u{fffd}lines\u{fffd}[2J") && !error.contains(char::is_control), "{error:?}");
+}
+
+#[test]
+fn a_template_that_would_take_all_memory_is_refused() {
+    for source in [
+        "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(40) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+        "{% for i in range(90000) %}{% for j in range(90000) %}aaaaaaaaaaaaaaaa{% endfor %}{% endfor %}",
+        "{% set x %}{% for i in range(90000) %}{{ [messages] * 900 }}{% endfor %}{% endset %}",
+    ] {
+        let error = refused(source);
+        assert!(error.contains("line 9") && error.contains("ran out of fuel"), "{error}");
+    }
+}
+
+#[test]
+fn a_long_chat_has_work_to_spare() {
+    let content = "x".repeat(100);
+    let said = |role| Message { role, content: content.clone() };
+    let chat: Vec<Message> = (0..5_000).flat_map(|_| [said(Role::User), said(Role::Assistant)]).collect();
+    let source = "{% for m in messages %}{% if m.role == 'user' and loop.index0 % 2 %}{{ raise_exception('roles') }}{% endif %}\
+                  <|im_start|>{{ m.role ~ '\n' ~ m['content'] | trim }}<|im_end|>\n{% endfor %}";
+    assert!(template(source).render(&chat, false, 1).unwrap().len() > 1 << 20);
+}

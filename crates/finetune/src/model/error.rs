@@ -1,5 +1,7 @@
 //! What can be wrong with a model folder, each with what to do about it.
 
+use perturb::Shown;
+
 /// A model that cannot be read, is not supported, or was asked for something it cannot compute.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
@@ -20,7 +22,7 @@ pub enum ModelError {
         source: std::io::Error,
     },
     /// A JSON file of the model folder is not what it should be.
-    #[error("{file} cannot be used: {reason}")]
+    #[error("{file} cannot be used: {}", Shown(.reason))]
     Config {
         /// Name of the file.
         file: &'static str,
@@ -28,7 +30,7 @@ pub enum ModelError {
         reason: String,
     },
     /// The model is of a kind that this crate does not implement.
-    #[error("this model uses {found}, which is not supported; supported: {supported}")]
+    #[error("this model uses {}, which is not supported; supported: {supported}", Shown(.found))]
     Unsupported {
         /// What the model asks for.
         found: String,
@@ -36,7 +38,7 @@ pub enum ModelError {
         supported: String,
     },
     /// A weights file is truncated or is not safetensors.
-    #[error("{file} is corrupt or truncated ({reason}): download it again")]
+    #[error("{file} is corrupt or truncated ({}): download it again", Shown(.reason))]
     CorruptWeights {
         /// Name of the weights file.
         file: String,
@@ -51,8 +53,9 @@ pub enum ModelError {
     },
     /// A tensor is there that the architecture does not have.
     #[error(
-        "the weights hold the tensor {name}, which a model of this configuration does not have; \
-         supported: {supported}"
+        "the weights hold the tensor {}, which a model of this configuration does not have; \
+         supported: {supported}",
+        Shown(.name)
     )]
     UnknownTensor {
         /// Name of the tensor.
@@ -61,13 +64,15 @@ pub enum ModelError {
         supported: String,
     },
     /// A tensor stands twice in the weights.
-    #[error("the tensor {name} stands in more than one weights file")]
+    #[error("the tensor {} stands in more than one weights file", Shown(.name))]
     DuplicateTensor {
         /// Name of the tensor.
         name: String,
     },
     /// A tensor does not have the shape that the configuration says.
-    #[error("the tensor {name} has shape {found:?}, but the configuration says {expected:?}")]
+    #[error(
+        "the tensor {name} has shape {}, but the configuration says {expected:?}", Shown(&format!("{found:?}"))
+    )]
     WrongShape {
         /// Name of the tensor.
         name: String,

@@ -1,5 +1,7 @@
 //! Why training cannot start, go on, or be resumed.
 
+use perturb::Shown;
+
 use crate::channel::CorrectionError;
 use crate::lora::LoraError;
 use crate::model::ModelError;
@@ -100,7 +102,7 @@ pub enum TrainError {
     #[error("the shard was made with another {0}: make it again from the run's last checkpoint")]
     ShardMismatch(&'static str),
     /// The checkpoint's bytes are not a checkpoint.
-    #[error("the checkpoint is corrupt or truncated: {0}")]
+    #[error("the checkpoint is corrupt or truncated: {}", Shown(.0))]
     CorruptCheckpoint(String),
     /// The checkpoint belongs to another run.
     #[error("the checkpoint was made with another {0}: resume with what it was made with, or start anew")]

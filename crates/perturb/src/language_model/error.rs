@@ -1,6 +1,7 @@
 //! What can be wrong with a language model or a call to it.
 
 use super::MAX_WEIGHT_BYTES;
+use crate::Shown;
 
 /// Why a language model cannot be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -16,10 +17,12 @@ pub enum LanguageModelError {
         bytes: usize,
     },
     /// `config.json` is no JSON, lacks a key, or contradicts itself.
-    #[error("the model's config.json cannot be used ({0}): fetch the model again")]
+    #[error("the model's config.json cannot be used ({}): fetch the model again", Shown(.0))]
     Config(String),
     /// A model of another kind.
-    #[error("the model uses {found}, and the attack can use {supported} alone: choose another model for it")]
+    #[error(
+        "the model uses {}, and the attack can use {supported} alone: choose another model for it", Shown(.found)
+    )]
     Unsupported {
         /// What the model asks for.
         found: String,
@@ -27,21 +30,23 @@ pub enum LanguageModelError {
         supported: &'static str,
     },
     /// The weights are no safetensors file, or a damaged one.
-    #[error("the model's weights cannot be read ({0}): fetch model.safetensors again")]
+    #[error("the model's weights cannot be read ({}): fetch model.safetensors again", Shown(.0))]
     Corrupt(String),
     /// A tensor that the configuration asks for is absent.
     #[error("the model's weights lack the tensor {0}: fetch config.json and model.safetensors of one model")]
     MissingTensor(String),
     /// A tensor that the configuration does not know.
     #[error(
-        "the model's weights hold the tensor {0}, which its config.json does not speak of: \
-         fetch config.json and model.safetensors of one model"
+        "the model's weights hold the tensor {}, which its config.json does not speak of: \
+         fetch config.json and model.safetensors of one model",
+        Shown(.0)
     )]
     UnknownTensor(String),
     /// A tensor has another shape than the configuration says.
     #[error(
-        "the tensor {name} has the shape {found:?} instead of {expected:?}: \
-         fetch config.json and model.safetensors of one model"
+        "the tensor {name} has the shape {} instead of {expected:?}: \
+         fetch config.json and model.safetensors of one model",
+        Shown(&format!("{found:?}"))
     )]
     Shape {
         /// The tensor.

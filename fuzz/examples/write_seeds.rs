@@ -1,0 +1,17 @@
+//! Writes `seeds/` anew, after a format changed: `cargo run --release --example write_seeds` in this folder.
+
+use std::path::Path;
+
+fn main() -> std::io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    for (target, seeds) in fuzz::seeds::all() {
+        std::fs::create_dir_all(folder.join(target))?;
+        for (name, bytes) in seeds {
+            std::fs::write(folder.join(target).join(name), bytes)?;
+        }
+    }
+    Ok(())
+}
