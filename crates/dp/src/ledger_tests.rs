@@ -135,3 +135,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_charge_stands_for_earlier_attempts_only_if_it_holds_what_they_released() {
+    let part = Event::subsampled_gaussian(2.6, 0.02, 40).unwrap();
+    let ledger = Ledger::new(budget(40.0)).charge("a", job(), 1).unwrap().settle("a", &[part]).unwrap();
+    let ledger = ledger.charge("b", small(), 1).unwrap();
+    let earlier = ["a".to_owned()];
+    let names = |ledger: &Ledger| ledger.charges().iter().map(|charge| charge.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ledger.with_attempts_merged("c", &earlier), ledger, "nothing without the charge itself");
+    let charged = ledger.charge("c", job(), 2).unwrap();
+    let merged = charged.with_attempts_merged("c", &earlier);
+    assert_eq!(names(&merged), ["b", "c"]);
+    assert!(merged.spent() < charged.spent());
+    let other = ledger.charge("c", Event::subsampled_gaussian(3.0, 0.02, 10).unwrap(), 2).unwrap();
+    assert_eq!(other.with_attempts_merged("c", &earlier), other, "its own charge does not hold that part");
+}

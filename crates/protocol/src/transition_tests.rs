@@ -248,3 +248,66 @@ proptest! {
         }
     }
 }
+
+fn service_fault() -> ErrorObject {
+    ErrorObject { code: Some(crate::state::SERVICE_FAULT.into()), ..failure() }
+}
+
+#[test]
+fn a_failure_on_the_services_side_can_be_undone_and_no_other_end() {
+    let running = acquired(&queued(), 101);
+    let fail = |error| transition(&running, Change::Fail { epoch: Some(1), error }, 110).unwrap();
+    let redriven = transition(&fail(service_fault()), Change::Redrive, 120).unwrap();
+    assert_eq!((redriven.status, redriven.redrives, redriven.finished_at), (Status::Queued, 1, None));
+    assert_eq!(redriven.error, None);
+    let again = acquired(&redriven, 121);
+    assert_eq!(again.lease.epoch, 2, "the failed worker stays fenced");
+    for other in [running.clone(), fail(failure()), transition(&running, Change::Cancel, 110).unwrap()] {
+        assert_eq!(transition(&other, Change::Redrive, 120), Err(Refusal::NotRedrivable));
+    }
+}
+
+#[test]
+fn a_discarded_job_is_over_and_stays_so() {
+    let running = acquired(&queued(), 101);
+    let discarded = transition(&running, Change::Discard, 110).unwrap();
+    assert_eq!((discarded.status, discarded.discarded), (Status::Cancelled, true));
+    let failed = transition(&running, Change::Fail { epoch: Some(1), error: service_fault() }, 110).unwrap();
+    let discarded = transition(&failed, Change::Discard, 111).unwrap();
+    assert_eq!((discarded.status, discarded.finished_at), (Status::Failed, Some(110)), "it ended as it did");
+    assert_eq!(transition(&discarded, Change::Redrive, 120), Err(Refusal::NotRedrivable));
+}
+
+#[test]
+fn the_steps_of_several_workers_tell_a_hundred_events_and_losses_by_the_mean() {
+    let mut state = queued_job(true);
+    state.spec.dp_lora.workers = 4;
+    let steps = 1_000;
+    state.progress.total_steps = steps;
+    let before = state.events.len();
+    for step in 1..steps {
+        state = acquired(&state, 100);
+        let progress = Progress { step, total_steps: steps, ..Default::default() };
+        let losses = vec![LossPoint { step, steps: 1, loss: step as f64 }];
+        let epoch = state.lease.epoch;
+        let report = Report { progress, losses };
+        state =
+            transition(&state, Change::Commit { epoch, checkpoint: checkpoint(step), report }, 101).unwrap();
+    }
+    assert_eq!(state.events.len() - before, 1 + 99, "a worker took it, and every hundredth");
+    assert_eq!(state.losses.len(), 200);
+    assert_eq!(state.losses[0], LossPoint { step: 5, steps: 5, loss: 3.0 });
+    assert_eq!(state.losses[199], LossPoint { step: 999, steps: 4, loss: 997.5 });
+}
+
+#[test]
+fn a_charges_name_tells_job_and_attempt() {
+    let state = queued();
+    for redrives in [0, 1, 12] {
+        let name = crate::state::charge_name(&state.id, redrives);
+        assert_eq!(crate::state::charged_job(&name), Some((state.id.clone(), redrives)));
+    }
+    for nonsense in ["", "a+b", "ftjob-1+1", &format!("{}+x", state.id), &format!("{}+1+1", state.id)] {
+        assert_eq!(crate::state::charged_job(nonsense), None, "{nonsense}");
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! * [`arguments`]: what was asked for; [`stages`]: the stages of `test`, in order, and [`report`], their summary.
 //! * [`tools`]: finds or installs what a stage needs and cargo does not bring; [`page`]: builds the page's WASM.
+//! * [`mutants`]: whether the simulation notices when a guard is taken out; [`fuzz`]: libFuzzer on every parser.
 //! * [`aws`]: builds what is deployed and calls infra/aws/deploy.py.
 //! * [`invariants`], [`runbook`], [`security`] and [`tidy`]: ARCHITECTURE.md's "Invariant:" lines, and what else must agree, as checks.
 //! * [`trainer`]: the trainer beside its peers, and [`trainer_table`], what that measured.
@@ -15,6 +16,7 @@ mod aws;
 mod counts;
 mod fuzz;
 mod invariants;
+mod mutants;
 mod page;
 mod process;
 mod report;

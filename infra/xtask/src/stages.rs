@@ -4,7 +4,7 @@ use crate::arguments::Selection;
 use crate::counts::Counts;
 use crate::process::{Command, Failure};
 use crate::report::{Line, summary, total};
-use crate::{aws, fuzz, page, tidy, tools};
+use crate::{aws, fuzz, mutants, page, tidy, tools};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -25,11 +25,16 @@ struct Ended {
 }
 
 /// All stages, in order.
-pub(crate) const STAGES: [Stage; 13] = [
+pub(crate) const STAGES: [Stage; 14] = [
     Stage { name: "fmt", purpose: "the code is formatted", run: fmt },
     Stage { name: "tidy", purpose: "ARCHITECTURE.md's invariants hold", run: tidy_stage },
     Stage { name: "clippy", purpose: "no warnings, in tests neither", run: clippy },
     Stage { name: "test", purpose: "unit, integration and documentation tests", run: test },
+    Stage {
+        name: "simulation",
+        purpose: "the whole service under faults, 10,000 seeds; and without each of its guards",
+        run: simulation,
+    },
     Stage {
         name: "kernels",
         purpose: "the trainer's kernels on arm64 (emulated), and every access to memory checked",
@@ -124,6 +129,16 @@ fn clippy(root: &Path) -> Result<Ended, Failure> {
 
 fn test(root: &Path) -> Result<Ended, Failure> {
     counted(cargo(root, &["test", "--release", "--workspace", "--no-fail-fast"]))
+}
+
+fn simulation(root: &Path) -> Result<Ended, Failure> {
+    cargo(root, &["build", "--release", "--workspace", "--bins"]).run()?;
+    // It prints the seeds that failed, and how to run them again.
+    Command::new(root, root.join("target/release/simulation")).args(["--seeds", "10000"]).run()?;
+    let mut counts = mutants::run(root)?;
+    let success = counts.failed == 0;
+    counts.passed += 1;
+    Ok(Ended { success, counts })
 }
 
 fn kernels(root: &Path) -> Result<Ended, Failure> {
