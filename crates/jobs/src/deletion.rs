@@ -11,6 +11,7 @@
 
 use crate::job_store::{JobStore, JobStoreError};
 use crate::ledger_store::{LedgerStore, LedgerStoreError};
+use crate::quota::UsageStore;
 use crate::results;
 use crate::store::{Store, StoreError};
 use protocol::id::{JobId, TenantId};
@@ -61,6 +62,9 @@ pub async fn delete_job(
     let receipt = DeletionReceipt::of(&state, purged, now);
     let receipt = jobs.bury(tenant, job, &receipt).await?;
     results::purge(&**store, tenant, job).await?;
+    if let Err(error) = UsageStore::new(Arc::clone(store)).release(tenant, job).await {
+        tracing::warn!(%job, %error, "the place of a deleted job could not be given back yet");
+    }
     Ok(receipt)
 }
 

@@ -23,6 +23,7 @@ use crate::fan_out;
 use crate::job_store::{JobStore, JobStoreError};
 use crate::lease;
 use crate::queue::{Queue, QueueError};
+use crate::quota::{QuotaError, Quotas, UsageStore};
 use crate::results;
 use crate::runner::SliceRunner;
 use crate::slice::Slice;
@@ -30,7 +31,7 @@ use crate::store::{Store, StoreError};
 use protocol::error::ErrorObject;
 use protocol::keys;
 use protocol::message::SliceMessage;
-use protocol::state::{JobState, SERVICE_FAULT};
+use protocol::state::{JobState, SERVICE_FAULT, Status};
 use protocol::transition::{Change, Refusal, transition};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub struct Limits {
     pub max_receives: u32,
     /// How often a running slice looks whether its job was cancelled.
     pub watch_interval: Duration,
+    /// What a tenant may have at a time, unless its operator has made exceptions.
+    pub quotas: Quotas,
 }
 
 impl Default for Limits {
@@ -59,6 +62,7 @@ impl Default for Limits {
             max_receives: 5,
             // One small read per ten seconds of training costs next to nothing and stops a cancelled job soon enough.
             watch_interval: Duration::from_secs(10),
+            quotas: Quotas::default(),
         }
     }
 }
@@ -96,6 +100,8 @@ pub enum Outcome {
     FannedOut,
     /// The shard is stored.
     ShardDone,
+    /// The job waits until its tenant has functions to spare; its message comes again.
+    Postponed,
     /// The job has succeeded.
     Succeeded,
     /// The job has failed.
@@ -132,6 +138,9 @@ pub enum DriverError {
     /// The data set's ledger could not be read or written.
     #[error(transparent)]
     Ledger(crate::ledger_store::LedgerStoreError),
+    /// The tenant's usage could not be read or written.
+    #[error(transparent)]
+    Quota(#[from] QuotaError),
     /// A checkpoint or result could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -153,10 +162,34 @@ pub async fn run_message(
     if let Some(shard) = message.shard {
         return fan_out::run_shard(context, &jobs, message, shard, attempt).await;
     }
+    if !may_run(context, &jobs, message).await? {
+        // A message of its own, so that waiting counts as no failed attempt.
+        context.queue.send(message, POSTPONED).await?;
+        return Ok(Outcome::Postponed);
+    }
     let now = context.clock.now();
     match lease::acquire(&jobs, message, now + context.limits.lease_seconds, now).await {
         Ok(held) => Slice { context, jobs: &jobs, job: held.value }.drive(attempt).await,
         Err(error) => not_due(context, &jobs, message, error).await,
+    }
+}
+
+/// How long a job waits before it looks again whether its tenant has functions to spare.
+const POSTPONED: Duration = Duration::from_secs(60);
+
+/// Whether the job has started, or starts now. What cannot be read is left to the lease, which says what is wrong with it.
+async fn may_run(
+    context: &DriverContext,
+    jobs: &JobStore,
+    message: &SliceMessage,
+) -> Result<bool, DriverError> {
+    match jobs.load(&message.tenant, &message.job).await {
+        Ok(stored) if stored.value.status == Status::Queued => {
+            let usage = UsageStore::new(Arc::clone(&context.store));
+            let (workers, quotas) = (stored.value.spec.dp_lora.workers, context.limits.quotas);
+            Ok(usage.start(&message.tenant, &message.job, workers, quotas, context.clock.now()).await?)
+        }
+        _ => Ok(true),
     }
 }
 

@@ -16,6 +16,7 @@ const LIMITS: Limits = Limits {
     max_slices: 50,
     max_receives: 3,
     watch_interval: Duration::from_millis(1),
+    quotas: test_jobs::QUOTAS,
 };
 
 struct World {

@@ -11,8 +11,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 const WORKERS: u32 = 3;
-const LIMITS: Limits =
-    Limits { lease_seconds: 60, max_slices: 50, max_receives: 3, watch_interval: Duration::from_secs(3_600) };
+const LIMITS: Limits = Limits {
+    lease_seconds: 60,
+    max_slices: 50,
+    max_receives: 3,
+    watch_interval: Duration::from_secs(3_600),
+    quotas: test_jobs::QUOTAS,
+};
 
 struct World {
     store: Arc<MemoryStore>,

@@ -14,12 +14,11 @@ pub mod clock;
 pub mod deletion;
 pub mod driver;
 mod fan_out;
-#[cfg(test)]
-mod histories;
 pub mod job_store;
 pub mod lease;
 pub mod ledger_store;
 pub mod queue;
+pub mod quota;
 pub mod redrive;
 mod results;
 pub mod runner;
@@ -41,6 +40,7 @@ pub use queue::{
 };
 #[cfg(feature = "aws")]
 pub use queue::{SqsDeadLetters, SqsQueue};
+pub use quota::{QuotaError, Quotas, Usage, UsageStore};
 pub use redrive::{RedriveError, redrive_job};
 pub use runner::{LiveProgress, SliceBudget, SliceError, SliceResult, SliceRunner, StopFlag};
 #[cfg(feature = "aws")]

@@ -2,6 +2,7 @@
 
 use crate::job_store::{JobStore, JobStoreError};
 use crate::ledger_store::LedgerStore;
+use crate::quota::UsageStore;
 use crate::slice::sha256;
 use crate::store::{PutCondition, Store, StoreError};
 use bytes::Bytes;
@@ -90,6 +91,9 @@ pub(crate) async fn tidy(store: &Arc<dyn Store>, jobs: &JobStore, tenant: &Tenan
     };
     if let Err(error) = LedgerStore::new(Arc::clone(store)).settle(&over).await {
         tracing::warn!(%job, %error, "the account of a job that is over could not be settled yet");
+    }
+    if let Err(error) = UsageStore::new(Arc::clone(store)).release(tenant, job).await {
+        tracing::warn!(%job, %error, "the place of a job that is over could not be given back yet");
     }
     if let Err(error) = delete_leftovers(&**store, &over).await {
         tracing::warn!(%job, %error, "what a job left behind could not be deleted");

@@ -9,6 +9,7 @@
 //! | unfinished, nobody has worked on it for long | its message is sent again; a second one does no harm |
 //! | over, but with checkpoints, shards or results of others | tidied up, its account settled |
 //! | deleted, or never there, but with objects | purged |
+//! | place that a job which is over still takes in its tenant's quota | given back |
 //! | upload that was open too long; file whose content never came | removed |
 //!
 //! Sweeps may overlap with each other and with everything else: each of these is what somebody else might do at the same moment.
@@ -16,10 +17,12 @@
 use crate::clock::Clock;
 use crate::job_store::{JobStore, JobStoreError};
 use crate::queue::{Queue, QueueError};
+use crate::quota::UsageStore;
 use crate::results;
 use crate::store::{Store, StoreError};
 use protocol::api::{FileMeta, PURPOSE_RESULTS, UploadObject};
 use protocol::id::{JobId, TenantId};
+use protocol::keys;
 use protocol::message::SliceMessage;
 use protocol::state::JobState;
 use std::sync::Arc;
@@ -77,6 +80,7 @@ pub async fn sweep(
     clock: &dyn Clock,
     limits: SweepLimits,
 ) -> Result<Swept, SweepError> {
+    clear_usage(store, clock.now()).await?;
     let sweeper = Sweeper { store, jobs: JobStore::new(Arc::clone(store)), queue, now: clock.now(), limits };
     let mut swept = Swept::default();
     let (mut after, mut folder) = (None, None);
@@ -94,6 +98,26 @@ pub async fn sweep(
         }
         if !page.more {
             return Ok(swept);
+        }
+        after = page.keys.last().cloned();
+    }
+}
+
+/// Drops reservations of all tenants' jobs that are over.
+async fn clear_usage(store: &Arc<dyn Store>, now: u64) -> Result<(), StoreError> {
+    let usage = UsageStore::new(Arc::clone(store));
+    let mut after = None;
+    loop {
+        let page = store.list(keys::USAGE_PREFIX, after.as_deref(), PAGE).await?;
+        for key in &page.keys {
+            let name = key[keys::USAGE_PREFIX.len()..].strip_suffix(".json");
+            let Some(tenant) = name.and_then(|name| TenantId::parse(name).ok()) else { continue };
+            if let Err(error) = usage.clear(&tenant, now).await {
+                tracing::warn!(%error, "a tenant's usage could not be cleared; the next sweep tries again");
+            }
+        }
+        if !page.more {
+            return Ok(());
         }
         after = page.keys.last().cloned();
     }

@@ -1,5 +1,6 @@
 //! Jobs, and a trainer that only counts, for tests.
 
+use crate::quota::Quotas;
 use crate::runner::{SliceBudget, SliceError, SliceResult, SliceRunner};
 use bytes::Bytes;
 use dp::{Budget, Delta, Epsilon, PrivacyUnit};
@@ -12,6 +13,9 @@ use std::time::Duration;
 
 /// Calibrated once.
 static PROTECTION: LazyLock<Protection> = LazyLock::new(protection);
+
+/// Room for what a test does.
+pub(crate) const QUOTAS: Quotas = Quotas { jobs: 20, functions: 64, bytes: 1 << 40 };
 
 /// When the jobs were created.
 pub(crate) const CREATED: u64 = 1_790_000_000;

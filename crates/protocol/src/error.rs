@@ -84,6 +84,7 @@ impl ApiError {
         let kind = match self.status {
             401 => "authentication_error",
             404 => "not_found_error",
+            429 => "rate_limit_error",
             500.. => "server_error",
             _ => "invalid_request_error",
         };

@@ -6,6 +6,8 @@
 //! keys/{sha256 of the API key}.json                      which tenant a key belongs to, and until when
 //! models/{model}/…                                       a base model's folder and its neighbour table
 //! ledgers/{tenant}/{sha256 of a file}.json               what all jobs on that content have released, under compare-and-swap; never deleted
+//! usage/{tenant}.json                                    a tenant's open jobs, under compare-and-swap
+//! quotas/{tenant}.json                                   what one tenant may have, where that is not what all may
 //! service/signing-key, service/verifying-key             what certificates are signed with, and checked with
 //! tenants/{tenant}/files/{file}/meta.json, content       a file
 //! tenants/{tenant}/uploads/{upload}/meta.json, {part}    an upload in parts
@@ -50,6 +52,19 @@ pub fn upload_part(tenant: &TenantId, upload: &UploadId, part: &PartId) -> Strin
 /// The account of a data set, named by the SHA-256 of its content in hexadecimal.
 pub fn ledger(tenant: &TenantId, dataset: &str) -> String {
     format!("ledgers/{tenant}/{dataset}.json")
+}
+
+/// The tenant's open jobs. Outside of what the retention rule deletes.
+pub fn usage(tenant: &TenantId) -> String {
+    format!("{USAGE_PREFIX}{tenant}.json")
+}
+
+/// Prefix of all tenants' usage.
+pub const USAGE_PREFIX: &str = "usage/";
+
+/// The tenant's own quotas, which an operator writes.
+pub fn quotas(tenant: &TenantId) -> String {
+    format!("quotas/{tenant}.json")
 }
 
 /// The secret half of the service's key for certificates, 64 hexadecimal digits. Only the worker may read it.

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use jobs::{DeletionError, JobStoreError, LedgerStoreError, QueueError, StoreError};
+use jobs::{DeletionError, JobStoreError, LedgerStoreError, QueueError, QuotaError, StoreError};
 use protocol::error::ApiError;
 use protocol::id::InvalidId;
 
@@ -90,6 +90,28 @@ impl From<DeletionError> for Failure {
     fn from(error: DeletionError) -> Self {
         tracing::error!(%error, "a job could not be deleted; what is left of it goes at the next try");
         Self(ApiError::internal())
+    }
+}
+
+impl From<QuotaError> for Failure {
+    fn from(error: QuotaError) -> Self {
+        let message = match error {
+            QuotaError::Jobs(most) => format!(
+                "You have {most} jobs that are not finished, and may have no more at a time. Wait until one is finished, or cancel one."
+            ),
+            QuotaError::Functions(most) => format!(
+                "You may use {most} functions at a time, and this job asks for more. Ask for at most {most} `workers`."
+            ),
+            QuotaError::Bytes(most) => format!(
+                "Your files may take {} MiB in all, and this one does not fit any more. Delete files or jobs that you no longer need.",
+                most >> 20
+            ),
+            QuotaError::Contended | QuotaError::Jobstore(_) | QuotaError::Store(_) => {
+                tracing::error!(%error, "a tenant's usage could not be read or changed");
+                return Self(ApiError::internal());
+            }
+        };
+        Self(ApiError { status: 429, message, param: None, code: "quota_exceeded" })
     }
 }
 

@@ -71,6 +71,12 @@ impl FileStore<'_> {
         Ok(found.into_iter().flatten().collect())
     }
 
+    /// Whether `more` bytes fit into the tenant's quota.
+    pub(crate) async fn check_room(&self, more: u64) -> Answer<()> {
+        let ApiState { usage, config, .. } = self.state;
+        Ok(usage.check_room(self.tenant, more, config.quotas).await?)
+    }
+
     /// True when the whole content is there.
     pub(crate) async fn has_arrived(&self, meta: &FileMeta) -> Answer<bool> {
         match self.state.store.head(&meta.content_key).await {

@@ -46,6 +46,7 @@ async fn create_from_form(files: &FileStore<'_>, form: Form) -> Answer<FileObjec
     let missing = || Failure::invalid("missing_file", Some("file"), "The form has no field `file`.");
     let (filename, content) = form.file.ok_or_else(missing)?;
     check_size(content.len() as u64)?;
+    files.check_room(content.len() as u64).await?;
     let filename = Filename::parse(filename.as_deref().unwrap_or("upload"))?;
     let id = FileId::from_entropy(draw(&*files.state.entropy));
     let meta = files.put_file(id, filename, content).await?;
@@ -55,6 +56,7 @@ async fn create_from_form(files: &FileStore<'_>, form: Form) -> Answer<FileObjec
 async fn create_ticket(files: &FileStore<'_>, wanted: CreateFile) -> Answer<FileTicket> {
     check_purpose(Some(&wanted.purpose))?;
     check_size(wanted.bytes)?;
+    files.check_room(wanted.bytes).await?;
     let filename = Filename::parse(&wanted.filename)?;
     let sha256 = wanted.sha256.to_ascii_lowercase();
     if hex::decode(&sha256).map_or(true, |digest| digest.len() != 32) {

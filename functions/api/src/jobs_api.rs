@@ -94,7 +94,19 @@ async fn new_job(
     file: &TrainingFile,
     repeatable: bool,
 ) -> Answer<JobState> {
-    let protection = protection::plan_and_charge(state, tenant, &id, &spec.dp_lora, file).await?;
+    let (workers, now) = (spec.dp_lora.workers, state.clock.now());
+    state.usage.reserve(tenant, &id, workers, state.config.quotas, now).await?;
+    let protection = match protection::plan_and_charge(state, tenant, &id, &spec.dp_lora, file).await {
+        Ok(protection) => protection,
+        // After a failure of ours the job may come to be by a repeated request, or be there already by a rival one.
+        Err(failed) if failed.0.status >= 500 => return Err(failed),
+        Err(refused) => {
+            if let Err(error) = state.usage.release(tenant, &id).await {
+                tracing::warn!(job = %id, %error, "the place of a job that was refused could not be given back yet");
+            }
+            return Err(refused);
+        }
+    };
     let seed = SecretSeed::from_bytes(draw(&*state.entropy));
     let job = JobState::new(id, tenant.clone(), spec, protection, seed, state.clock.now());
     match state.jobs.create(&job).await {
@@ -285,10 +297,13 @@ pub(crate) async fn receipt(
     }
 }
 
-/// What a cancelled job did not release goes back to its file's account. Should that fail now, the next job on the file sees to it.
+/// What a cancelled job did not release goes back to its file's account, and its place to its tenant. Should that fail now, the next job on the file sees to it.
 async fn give_back(state: &ApiState, job: &JobState) {
     if let Err(error) = state.ledgers.settle(job).await {
         tracing::warn!(job = %job.id, %error, "the account of a cancelled job could not be settled yet");
+    }
+    if let Err(error) = state.usage.release(&job.tenant, &job.id).await {
+        tracing::warn!(job = %job.id, %error, "the place of a cancelled job could not be given back yet");
     }
 }
 

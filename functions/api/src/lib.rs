@@ -66,7 +66,7 @@ use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use dp::Epsilon;
-use jobs::{Clock, JobStore, LedgerStore, Queue, Store};
+use jobs::{Clock, JobStore, LedgerStore, Queue, Quotas, Store, UsageStore};
 use protocol::error::ApiError;
 use protocol::hyperparameters::MAX_EPSILON;
 use routes::ROUTES;
@@ -81,6 +81,8 @@ pub struct ApiConfig {
     pub dataset_epsilon: Epsilon,
     /// Where the accountant works.
     pub planning: Planning,
+    /// What a tenant may have at a time, unless its operator has made exceptions.
+    pub quotas: Quotas,
 }
 
 /// Where the accountant, which may take up to a second, works on a job's plan.
@@ -101,7 +103,12 @@ impl Default for ApiConfig {
     fn default() -> Self {
         // A positive constant.
         let dataset_epsilon = Epsilon::try_from(DEFAULT_DATASET_EPSILON).expect("the default is valid");
-        Self { key_cache_seconds: 60, dataset_epsilon, planning: Planning::default() }
+        Self {
+            key_cache_seconds: 60,
+            dataset_epsilon,
+            planning: Planning::default(),
+            quotas: Quotas::default(),
+        }
     }
 }
 
@@ -111,6 +118,7 @@ pub struct ApiState {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) jobs: JobStore,
     pub(crate) ledgers: LedgerStore,
+    pub(crate) usage: UsageStore,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -128,7 +136,8 @@ impl ApiState {
         config: ApiConfig,
     ) -> Self {
         let (jobs, ledgers) = (JobStore::new(store.clone()), LedgerStore::new(store.clone()));
-        Self { store, jobs, ledgers, queue, clock, entropy, config, known_keys: Arc::default() }
+        let usage = UsageStore::new(store.clone());
+        Self { store, jobs, ledgers, usage, queue, clock, entropy, config, known_keys: Arc::default() }
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) async fn create(
     let wanted: CreateUpload = typed(json_object(&bytes(request).await?)?)?;
     check_purpose(Some(&wanted.purpose))?;
     check_size(wanted.bytes)?;
+    FileStore { state: &state, tenant: &tenant.0 }.check_room(wanted.bytes).await?;
     let now = state.clock.now();
     let upload = UploadObject {
         id: UploadId::from_entropy(draw(&*state.entropy)),

@@ -96,7 +96,17 @@ async fn worker() -> anyhow::Result<Worker> {
         Some(metrics) => metrics.watch(runner),
         None => runner,
     };
-    Ok(Worker { context: DriverContext { store, queue, clock, runner, limits: Limits::default() }, metrics })
+    Ok(Worker { context: DriverContext { store, queue, clock, runner, limits: limits()? }, metrics })
+}
+
+fn limits() -> anyhow::Result<Limits> {
+    let mut limits = Limits::default();
+    if let Ok(text) = required("TENANT_FUNCTIONS") {
+        limits.quotas.functions = text
+            .parse()
+            .with_context(|| format!("TENANT_FUNCTIONS is `{text}`, which is no whole number"))?;
+    }
+    Ok(limits)
 }
 
 fn required(name: &str) -> anyhow::Result<String> {

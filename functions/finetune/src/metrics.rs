@@ -98,7 +98,7 @@ impl Metrics {
         let (slice, ended) = match outcome {
             Outcome::Continued => (slice, None),
             // Nothing is committed by it; the step that the shards make is counted when it is made.
-            Outcome::FannedOut | Outcome::ShardDone => (None, None),
+            Outcome::FannedOut | Outcome::ShardDone | Outcome::Postponed => (None, None),
             Outcome::Succeeded => (slice, Some(("JobsSucceeded", "Count", json!(1)))),
             // What a slice of a failed job reported was not committed.
             Outcome::Failed => (None, Some(("JobsFailed", "Count", json!(1)))),

@@ -4,7 +4,7 @@ use crate::owner::Told;
 use crate::store::{SimStore, now};
 use crate::tell;
 use crate::trainer::{ADAPTER, flawless};
-use jobs::Store;
+use jobs::{Quotas, Store, Usage};
 use protocol::api::FileMeta;
 use protocol::keys;
 use protocol::receipt::DeletionReceipt;
@@ -12,8 +12,8 @@ use protocol::state::{JobState, Status, charged_job};
 use std::collections::BTreeMap;
 
 /// What is known of the jobs so far, by key.
-#[derive(Default)]
 pub(crate) struct Checks {
+    quotas: Quotas,
     last: BTreeMap<String, JobState>,
     deleted: BTreeMap<String, DeletionReceipt>,
     /// Which lease committed a slice.
@@ -25,11 +25,23 @@ fn object(store: &SimStore, key: &str) -> Option<bytes::Bytes> {
 }
 
 impl Checks {
+    pub(crate) fn new(quotas: Quotas) -> Self {
+        Self { quotas, last: BTreeMap::new(), deleted: BTreeMap::new(), commits: BTreeMap::new() }
+    }
+
     /// Looks at the objects that were just written.
     pub(crate) fn after_writes(&mut self, store: &SimStore) {
         let touched = std::mem::take(&mut *store.touched.lock().expect("one thread"));
         for key in touched.iter().filter(|key| key.ends_with("/state.json")) {
             self.state(store, key);
+        }
+        for key in touched.iter().filter(|key| key.starts_with(keys::USAGE_PREFIX)) {
+            let usage = usage_under(store, key);
+            assert!(
+                usage.open.len() <= self.quotas.jobs as usize + self.redriven(),
+                "{key}: too many jobs: {usage:?}"
+            );
+            assert!(usage.functions() <= self.quotas.functions, "{key}: too many functions: {usage:?}");
         }
     }
 
@@ -100,6 +112,15 @@ impl Checks {
             self.remains(store, key, state);
         }
         self.accounts_are_exact(store);
+        let usage = now(store.plain.list(keys::USAGE_PREFIX, None, 1000)).expect("a listing").keys;
+        for key in usage {
+            assert_eq!(usage_under(store, &key), Usage::default(), "{key}: places of jobs that are over");
+        }
+    }
+
+    /// Jobs that were put back to work: these need no place among the others.
+    fn redriven(&self) -> usize {
+        self.last.values().filter(|job| job.redrives > 0).count()
     }
 
     fn remains(&self, store: &SimStore, key: &str, state: &JobState) {
@@ -188,6 +209,11 @@ fn what_is_shown_is_paid(store: &SimStore, key: &str, state: &JobState) {
     let due = state.released().unwrap_or_else(|| vec![state.charge()]);
     let pays = |charge: &dp::Charge| charge.events == due || charge.events == [state.charge()];
     assert!(charges_of(&ledger, state).any(pays), "{key}: {due:?} is not paid for: {ledger:?}");
+}
+
+fn usage_under(store: &SimStore, key: &str) -> Usage {
+    let bytes = object(store, key).expect("it was just written");
+    serde_json::from_slice(&bytes).expect("usage")
 }
 
 /// The charges of all attempts at a job.

@@ -134,6 +134,10 @@ impl Owner {
         let body = wish.body.replace("FILE", &file);
         let headers = [("content-type", "application/json"), ("idempotency-key", wish.key.as_str())];
         let (status, answer) = self.insist("POST", "/v1/fine_tuning/jobs", &headers, &body).await;
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            assert_eq!(answer["error"]["code"], "quota_exceeded", "{answer}");
+            return;
+        }
         if status == StatusCode::CONFLICT {
             let code = answer["error"]["code"].as_str().unwrap_or_default();
             // A rival request for the same wish may have had its job deleted meanwhile.

@@ -15,8 +15,8 @@ use api_function::{ApiConfig, ApiState, Entropy, Planning, key_hash, router};
 use bytes::Bytes;
 use jobs::{
     Attempt, Clock, DriverContext, JobStoreError, LedgerStore, LedgerStoreError, Limits, ManualClock,
-    PutCondition, Queue, RedriveError, Store, SweepLimits, redrive_job, run_message, settle_dead_letter,
-    sweep,
+    PutCondition, Queue, Quotas, RedriveError, Store, SweepLimits, redrive_job, run_message,
+    settle_dead_letter, sweep,
 };
 use protocol::api::{ApiKeyEntry, ModelIndex};
 use protocol::id::{JobId, ModelId, TenantId};
@@ -30,6 +30,8 @@ use std::time::Duration;
 const START: u64 = 1_790_000_000;
 /// Seconds that a lease lives; a message is hidden for longer.
 const LEASE: u64 = 60;
+/// Fewer than two jobs of three workers need.
+const TIGHT_FUNCTIONS: u32 = 3;
 /// Choices after which a run counts as hanging; most need a few thousand.
 const MOST_CHOICES: usize = 400_000;
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub deaths: u32,
     /// Whether sweeps run during the trouble; in the end one always does.
     pub sweeps: bool,
+    /// Whether a tenant may have one open job and three functions only.
+    pub tight: bool,
 }
 
 impl Config {
@@ -49,7 +53,14 @@ impl Config {
     fn of_seed(seed: u64) -> Self {
         let faults = [0, 10, 30, 80][(seed % 4) as usize];
         let deaths = [0, 4, 12][(seed / 4 % 3) as usize];
-        Self { faults, deaths, sweeps: seed / 12 % 3 == 0 }
+        Self { faults, deaths, sweeps: seed / 12 % 3 == 0, tight: seed / 36 % 3 == 0 }
+    }
+
+    pub(crate) fn quotas(self) -> Quotas {
+        match self.tight {
+            true => Quotas { jobs: 2, functions: TIGHT_FUNCTIONS, ..Quotas::default() },
+            false => Quotas::default(),
+        }
     }
 }
 
@@ -161,7 +172,7 @@ impl World {
         trainer.outage.store(config.faults > 0, Ordering::Relaxed);
         let request_deaths = AtomicU32::new(config.deaths / 2);
         let shared = Arc::new(Shared { told: Mutex::default(), request_deaths });
-        let checks = Checks::default();
+        let checks = Checks::new(config.quotas());
         let mut world = Self {
             config,
             clock,
@@ -210,11 +221,12 @@ impl World {
         let entry = serde_json::json!({"tenant": tenant, "created_at": START});
         let entry: ApiKeyEntry = serde_json::from_value(entry).expect("an entry");
         self.put(&keys::api_key(&key_hash(&api_key)), &entry);
-        let config = ApiConfig { planning: Planning::Inline, ..ApiConfig::default() };
+        let quotas = self.config.quotas();
+        let config = ApiConfig { planning: Planning::Inline, quotas, ..ApiConfig::default() };
         let (store, queue) = (self.store.clone(), self.queue.clone());
         let state = ApiState::new(store, queue, self.clock(), Arc::new(SimEntropy), config);
         let owner = Arc::new(Owner { shared: self.shared.clone(), router: router(state), tenant, api_key });
-        let wishes: Vec<Wish> = (0..1 + pick(2)).map(|wish| Wish::new(number, wish)).collect();
+        let wishes: Vec<Wish> = (0..1 + pick(3)).map(|wish| Wish::new(number, wish)).collect();
         self.wishes += wishes.len();
         // Two requests for one wish at the same time, now and then.
         let pursued: Vec<Wish> = wishes
@@ -253,6 +265,7 @@ impl World {
             max_slices: 1_000,
             max_receives: MAX_RECEIVES,
             watch_interval: Duration::from_secs(5),
+            quotas: self.config.quotas(),
         };
         DriverContext {
             store: self.store.clone(),

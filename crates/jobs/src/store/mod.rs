@@ -159,6 +159,26 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Listing, StoreError>;
 
+    /// All objects that begin with `prefix` and their sizes, in order.
+    async fn sizes(&self, prefix: &str) -> Result<Vec<(String, u64)>, StoreError> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.list(prefix, after.as_deref(), 1000).await?;
+            for key in &page.keys {
+                match self.head(key).await {
+                    Ok(meta) => found.push((key.clone(), meta.bytes)),
+                    // Deleted since the listing.
+                    Err(StoreError::NotFound { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if !page.more {
+                return Ok(found);
+            }
+            after = page.keys.last().cloned();
+        }
+    }
+
     /// A link that reads the object for `valid`; a browser saves it as `download_name`.
     async fn presign_get(
         &self,

@@ -122,6 +122,23 @@ impl Store for S3Store {
         Ok(Listing { keys, more: answer.is_truncated().unwrap_or(false) })
     }
 
+    /// A listing tells the sizes: no look at each object is needed.
+    async fn sizes(&self, prefix: &str) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut found: Vec<(String, u64)> = Vec::new();
+        loop {
+            let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).max_keys(1000);
+            let request = request.set_start_after(found.last().map(|(key, _)| key.clone()));
+            let page = request.send().await.map_err(|error| failure("list objects", prefix, error))?;
+            for object in page.contents() {
+                let bytes = object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+                found.extend(object.key().map(|key| (key.to_owned(), bytes)));
+            }
+            if page.is_truncated() != Some(true) {
+                return Ok(found);
+            }
+        }
+    }
+
     async fn presign_get(
         &self,
         key: &str,
