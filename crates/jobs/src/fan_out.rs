@@ -90,8 +90,8 @@ impl Slice<'_> {
             Err(error) => return Err(error.into()),
         }
         if let Err(failure) = self.still_due().await {
-            if let Failure::Lost(_) = failure {
-                // Too late: nobody will look at it any more.
+            if let Failure::Lost(JobStoreError::Refused(Refusal::StaleSlice { .. })) = failure {
+                // Too late: nobody will look at it any more. Of a job that is over, whoever tidies up decides.
                 self.context.store.delete(&key).await?;
             }
             return Err(failure);

@@ -107,3 +107,16 @@ async fn only_a_failure_on_the_services_side_is_undone() {
     let missing = redrive_job(&world.store, &world.queue, &*world.clock, &world.job.tenant, &other).await;
     assert_eq!(missing, Err(RedriveError::Jobs(JobStoreError::Missing)));
 }
+
+/// Found by the simulation: whoever tidied up the failed attempt, late, deleted a shard that the next attempt had counted on.
+#[tokio::test]
+async fn tidying_up_a_failed_attempt_leaves_the_shards_of_its_slice() {
+    let world = World::failed(crate::driver::kept_failing()).await;
+    let (tenant, job) = (&world.job.tenant, &world.job.id);
+    let (old, due) = (keys::shard(tenant, job, 0, 2), keys::shard(tenant, job, 1, 2));
+    for key in [&old, &due] {
+        world.store.put(key, Bytes::from_static(b"x"), PutCondition::Always).await.unwrap();
+    }
+    crate::results::tidy(&world.store, &world.jobs, tenant, job).await;
+    assert!(world.store.head(&old).await.is_err() && world.store.head(&due).await.is_ok());
+}

@@ -128,6 +128,7 @@ fn is_leftover(job: &JobState, name: &str) -> bool {
     match adapter_part(name) {
         Some((epoch, _)) => Some(epoch) != kept,
         None if name.starts_with("checkpoint-") => checkpoint.is_none_or(|kept| !kept.key.ends_with(name)),
+        None if name.starts_with(&format!("shard-{}-", job.next_slice)) => !job.can_be_redriven(),
         None => name.starts_with("shard-"),
     }
 }
