@@ -32,6 +32,8 @@ RIGHTS = {
     "service/verifying-key": {"ApiRole": "r", "FinetuneRole": "rw", "DeadLetterRole": "", "SweepRole": ""},
     "service/anything-else": {"ApiRole": "", "FinetuneRole": "", "DeadLetterRole": "", "SweepRole": ""},
     "ledgers/t/x.json": {"ApiRole": "rw", "FinetuneRole": "rw", "DeadLetterRole": "rw", "SweepRole": "rw"},
+    "usage/t.json": {"ApiRole": "rw", "FinetuneRole": "rw", "DeadLetterRole": "rw", "SweepRole": "rw"},
+    "quotas/t.json": {"ApiRole": "r", "FinetuneRole": "r", "DeadLetterRole": "", "SweepRole": ""},
     "tenants/t/files/f/content": {"ApiRole": "rwd", "FinetuneRole": "r", "DeadLetterRole": "", "SweepRole": "rd"},
     "tenants/t/files/f/meta.json": {"ApiRole": "rwd", "FinetuneRole": "rwd", "DeadLetterRole": "d", "SweepRole": "rd"},
     "tenants/t/uploads/u/part": {"ApiRole": "rwd", "FinetuneRole": "", "DeadLetterRole": "", "SweepRole": "rd"},
@@ -142,10 +144,10 @@ class AccessTests(unittest.TestCase):
             storage.delete_object(Bucket=bucket, Key="tenants/t/files/f/content")
 
     def test_no_role_lists_keys_or_ledgers_or_changes_the_bucket(self):
-        lists = {"ApiRole": ("models/", "tenants/"), "FinetuneRole": ("models/", "tenants/"), "DeadLetterRole": ("tenants/",), "SweepRole": ("tenants/",)}
+        lists = {"ApiRole": ("models/", "tenants/"), "FinetuneRole": ("models/", "tenants/"), "DeadLetterRole": ("tenants/",), "SweepRole": ("tenants/", "usage/")}
         for role in ROLES:
             mine, bucket = self.roles.client(role, "s3"), self.world.bucket
-            for prefix in ("models/", "tenants/", "keys/", "ledgers/", "service/"):
+            for prefix in ("models/", "tenants/", "keys/", "ledgers/", "service/", "usage/", "quotas/"):
                 wanted = prefix in lists[role]
                 self.expect(wanted, mine.list_objects_v2, f"{role} lists {prefix}", Bucket=bucket, Prefix=prefix)
             self.expect(False, mine.delete_bucket_policy, role, Bucket=bucket)
