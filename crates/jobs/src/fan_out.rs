@@ -21,24 +21,26 @@ use crate::results;
 use crate::slice::{Failure, MAX_SHARD_KEYS, Slice};
 use crate::store::{PutCondition, StoreError};
 use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use protocol::error::ErrorObject;
 use protocol::keys;
 use protocol::message::SliceMessage;
 use protocol::state::JobState;
 use protocol::transition::{Change, Refusal, transition};
 
+/// Requests to the store or the queue that are made at once: with one after the other, 256 workers would wait for them longer than they compute.
+const AT_A_TIME: usize = 16;
+
 impl Slice<'_> {
     /// All shards of the slice, in order; none while one is missing.
     pub(crate) async fn gather(&self) -> Result<Option<Vec<Bytes>>, Failure> {
-        let mut shards = Vec::new();
         let found = self.shards_found().await?;
         if found.len() < self.workers() as usize {
             return Ok(None);
         }
-        for shard in found {
-            shards.push(self.context.store.get(&self.shard_key(shard)).await?.bytes);
-        }
-        Ok(Some(shards))
+        let read = |shard| async move { self.context.store.get(&self.shard_key(shard)).await };
+        let shards = stream::iter(found).map(read).buffered(AT_A_TIME).map_ok(|object| object.bytes);
+        Ok(Some(shards.try_collect().await?))
     }
 
     /// Asks for the shards that are missing, and gives the lease back first: the last of them asks for the step, which must find it free.
@@ -56,9 +58,9 @@ impl Slice<'_> {
         slice: u64,
         shards: impl Iterator<Item = u32>,
     ) -> Result<(), Failure> {
-        for shard in shards {
-            self.send(&SliceMessage::shard(&self.job.tenant, &self.job.id, slice, shard)).await?;
-        }
+        let message = |shard| SliceMessage::shard(&self.job.tenant, &self.job.id, slice, shard);
+        let send = |shard| async move { self.send(&message(shard)).await };
+        stream::iter(shards).map(send).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
         let key = keys::shards_asked(&self.job.tenant, &self.job.id, slice);
         self.context.store.put(&key, Bytes::new(), PutCondition::Always).await?;
         Ok(())

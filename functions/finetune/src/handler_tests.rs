@@ -226,3 +226,48 @@ async fn a_dead_letter_fails_its_job() {
         (Status::Failed, Some("internal_error"))
     );
 }
+
+/// Trains on three workers, taking messages as `pick` says, each as often as it says; the adapter and the certificate.
+async fn by_three(pick: impl Fn(usize) -> (usize, usize)) -> (Vec<u8>, Vec<u8>) {
+    let world = World::new().await;
+    let file = world.upload(TEXT.as_bytes()).await;
+    let job = world.submit(&file, DpLoraRequest { workers: Some(3), ..request() }).await;
+    let (mut waiting, mut round) = (vec![], 0);
+    loop {
+        while let Some(delivery) = world.queue.try_receive() {
+            waiting.push(delivery);
+        }
+        if waiting.is_empty() {
+            break;
+        }
+        let (which, times) = pick(round);
+        let delivery = waiting.remove(which % waiting.len());
+        for _ in 0..times {
+            let event = event(&[(&delivery.message_id, &delivery.body, delivery.receive_count)]);
+            assert!(failures(&world.handle(event, 1_000).await).is_empty());
+        }
+        world.queue.ack(&delivery.receipt).unwrap();
+        round += 1;
+    }
+    let state = finished(&world, &job).await;
+    assert_eq!((state.progress.step, state.progress.slices), (5, 5), "each step is a slice");
+    (world.result(&job, "adapter_model.safetensors").await, world.result(&job, "privacy.json").await)
+}
+
+#[tokio::test]
+async fn three_workers_come_to_the_same_adapter_whatever_the_order_and_the_number_of_their_messages() {
+    let (adapter, certificate) = by_three(|_| (0, 1)).await;
+    let (backwards, _) = by_three(|_| (usize::MAX, 1)).await;
+    assert!(adapter == backwards, "bit for bit");
+    let (mixed, _) = by_three(|round| (round * 7 + 1, 1 + round % 3)).await;
+    assert!(adapter == mixed, "bit for bit");
+
+    let certificate: Certificate = serde_json::from_slice(&certificate).unwrap();
+    let alone = World::new().await;
+    let job = alone.submit(&alone.upload(TEXT.as_bytes()).await, request()).await;
+    alone.work(1_000).await;
+    finished(&alone, &job).await;
+    let of_one: Certificate = serde_json::from_slice(&alone.result(&job, "privacy.json").await).unwrap();
+    assert_eq!(certificate.training.epsilon, of_one.training.epsilon, "the adapter's guarantee is the same");
+    assert!(adapter != alone.result(&job, "adapter_model.safetensors").await, "the noise is drawn otherwise");
+}

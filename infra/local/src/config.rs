@@ -1,7 +1,12 @@
 //! Settings of the local service.
 
 use crate::error::LocalError;
+use jobs::Quotas;
 use std::path::PathBuf;
+
+/// What a tenant may have here, where whoever pays for the machine is the only one to use it: the disk and the cores are the bounds, and these only stop
+/// what was never meant, such as a script that creates jobs for ever.
+pub(crate) const QUOTAS: Quotas = Quotas { jobs: 10_000, functions: 100_000, bytes: 1 << 40 };
 
 /// How the service runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

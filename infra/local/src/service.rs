@@ -3,7 +3,7 @@
 //! Order of the start: lock the data folder, take both ports, S3, models, the first API key, unfinished jobs, workers, API and page. So whoever can
 //! reach the page finds everything behind it, and a port that is taken is told before anything was changed.
 
-use crate::config::ServeConfig;
+use crate::config::{QUOTAS, ServeConfig};
 use crate::data_dir::DataDir;
 use crate::drain::DrainingClock;
 use crate::error::{LocalError, at};
@@ -97,7 +97,8 @@ pub async fn start(config: ServeConfig) -> Result<Service, LocalError> {
         }
     };
     tokio::spawn(look_after(store.clone(), queue.clone(), clock.clone(), serving.clone()));
-    let state = ApiState::new(store.clone(), queue, clock.clone(), entropy, ApiConfig::default());
+    let api_config = ApiConfig { quotas: QUOTAS, ..ApiConfig::default() };
+    let state = ApiState::new(store.clone(), queue, clock.clone(), entropy, api_config);
     let api = serve(page_listener, with_site(router(state), config.site_dir.as_deref(), &s3_url), serving);
     Ok(Service {
         page_url: format!("{origin}/#key={api_key}"),

@@ -1,7 +1,7 @@
 //! The worker: takes deliveries from the queue and hands them to the very handler that Lambda calls, as the very events that SQS sends. It runs in
 //! the service's own process or in one of its own ([`crate::worker_process`]).
 
-use crate::config::ServeConfig;
+use crate::config::{QUOTAS, ServeConfig};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use finetune_function::{FinetuneRunner, Settings, Worker, handle, handle_dead_letters};
 use jobs::{Clock, Delivery, DriverContext, Limits, LocalQueueConfig, Queue, QueueConsumer, Store};
@@ -84,6 +84,7 @@ pub(crate) fn worker(
         lease_seconds: lease_seconds(share.slice_seconds),
         max_receives: MAX_RECEIVES,
         watch_interval: WATCH_INTERVAL,
+        quotas: QUOTAS,
         ..Limits::default()
     };
     Worker { context: DriverContext { store, queue, clock, runner, limits }, metrics: None }

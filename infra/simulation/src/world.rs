@@ -53,7 +53,7 @@ impl Config {
     fn of_seed(seed: u64) -> Self {
         let faults = [0, 10, 30, 80][(seed % 4) as usize];
         let deaths = [0, 4, 12][(seed / 4 % 3) as usize];
-        Self { faults, deaths, sweeps: seed / 12 % 3 == 0, tight: seed / 36 % 3 == 0 }
+        Self { faults, deaths, sweeps: (seed / 12).is_multiple_of(3), tight: (seed / 36).is_multiple_of(3) }
     }
 
     pub(crate) fn quotas(self) -> Quotas {
@@ -343,17 +343,20 @@ impl World {
             60..75 if self.workers() < 5 => self.start_worker(true),
             75..100 => self.clock.advance(Duration::from_secs(pick(15) as u64)),
             100..104 if trouble && self.config.sweeps => self.start_sweep(),
-            104..350 => {
-                if self.store.land_one() {
-                    self.checks.after_writes(&self.store);
-                }
-            }
+            104..350 => self.land(),
             350..365 if trouble && chance(self.config.deaths * 50) => self.kill(),
             _ if !self.tasks.is_empty() => self.poll(pick(self.tasks.len())),
             _ => {}
         }
         let seen = (choice as u64) << 40 | (self.tasks.len() as u64) << 20 | self.queue.len() as u64;
         self.trace = (self.trace ^ seen).wrapping_mul(0x0100_0000_01b3).rotate_left(17);
+    }
+
+    /// A write that is under way lands, if there is one.
+    fn land(&mut self) {
+        if self.store.land_one() {
+            self.checks.after_writes(&self.store);
+        }
     }
 
     /// Kills any process.

@@ -40,10 +40,14 @@ pub(crate) enum Bench {
     Channel,
     /// Samples per second of the trainer, beside peft and Opacus.
     Trainer,
+    /// A job on several workers: measured here, and a model of it on Lambda.
+    FanOut,
+    /// Uploads, jobs and polls in great number, and small calls beside a plain handler.
+    Load,
 }
 
 impl Bench {
-    const ALL: [(&'static str, Self); 7] = [
+    const ALL: [(&'static str, Self); 9] = [
         ("noise", Self::Noise),
         ("accountant", Self::Accountant),
         ("audit", Self::Audit),
@@ -51,6 +55,8 @@ impl Bench {
         ("word2vec", Self::Word2vec),
         ("channel", Self::Channel),
         ("trainer", Self::Trainer),
+        ("fan-out", Self::FanOut),
+        ("load", Self::Load),
     ];
 }
 

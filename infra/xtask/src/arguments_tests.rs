@@ -46,7 +46,10 @@ fn mistakes_are_named() {
         ("test --only", "--only needs the name of a stage: fmt"),
         ("test --only speling", "no stage `speling`"),
         ("test fmt", "not `fmt`"),
-        ("bench", "needs a name: noise, accountant, audit, perturb, word2vec, channel"),
+        (
+            "bench",
+            "needs a name: noise, accountant, audit, perturb, word2vec, channel, trainer, fan-out, load",
+        ),
         ("bench speed", "no benchmark `speed`"),
     ] {
         let message = parse(&words(text)).expect_err(text);

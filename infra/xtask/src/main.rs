@@ -46,6 +46,8 @@ cargo xtask bench perturb                 tokens per second of the page in Chrom
 cargo xtask bench word2vec CORPUS EVALUATION_SETS [EPOCHS]    words per second and quality, beside gensim
 cargo xtask bench trainer [--shape S|M] [--rounds N] [--steps N] [--peers-only] [--scaling]
                                 samples per second of training, beside peft and Opacus
+cargo xtask bench fan-out [--model-only]  a job on several workers: measured here, and a model of it on Lambda
+cargo xtask bench load [--emulated] [--scale X]   uploads, jobs and polls in great number, and what is lost
 cargo xtask bench channel …               training on perturbed text: see docs/channel-aware-training.md
 cargo xtask test [--only STAGE]... [--skip STAGE]...
                                 sets up what is missing, then runs every test; `cargo xtask stages` names the stages
@@ -108,9 +110,26 @@ fn run_bench(root: &Path, bench: Bench, rest: &[String]) -> Result<(), Failure> 
         }
         Bench::Word2vec => return word2vec_bench(root, rest),
         Bench::Trainer => return trainer::bench(root, rest),
+        Bench::FanOut => service_bench(root, "infra/bench/fan_out.py", &[])?.args(rest),
+        Bench::Load => {
+            let hello = ["target/release/examples/hello"];
+            let load = service_bench(root, "infra/bench/load.py", &hello)?.args(rest);
+            aws::with_programs(load, &[tools::python(root)?])?
+        }
         Bench::Channel => cargo.args(["run", "--release", "--package", "channel-study", "--"]).args(rest),
     }
     .run()
+}
+
+/// A script that runs the command line and the programs of `more`, all built.
+fn service_bench(root: &Path, script: &str, more: &[&str]) -> Result<Command, Failure> {
+    // The page too, which a deployment holds; and the whole workspace, so that nothing is built twice for other features.
+    page::build(root)?;
+    Command::new(root, "cargo")
+        .args(["build", "--release", "--workspace", "--bins", "--example", "hello"])
+        .run()?;
+    let python = tools::python(root)?.join("python");
+    Ok(Command::new(root, python).args([script, "target/release/dpft"]).args(more))
 }
 
 /// Ours and gensim, one after the other on the same text with two threads each.

@@ -9,9 +9,6 @@ use std::path::Path;
 /// The heading above the table.
 const HEADING: &str = "## Threats";
 
-/// Lines above a test's name in which its attribute stands: room for `#[ignore]`, `#[allow]` and their like.
-const ATTRIBUTE_LINES: usize = 6;
-
 /// What is wrong with SECURITY.md, one sentence each.
 ///
 /// # Errors
@@ -81,9 +78,9 @@ fn is_test(text: &str, name: &str) -> bool {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let (rust, python) = (format!("fn {name}("), format!("def {name}("));
     lines.iter().enumerate().any(|(number, line)| {
-        let above = &lines[number.saturating_sub(ATTRIBUTE_LINES)..number];
-        let attributed =
-            above.iter().any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"));
+        // Attributes stand in the lines right above, up to an empty one.
+        let attributed = (lines[..number].iter().rev().take_while(|line| !line.is_empty()))
+            .any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"));
         (line.contains(&rust) && attributed) || (line.starts_with(&python) && name.starts_with("test_"))
     })
 }
