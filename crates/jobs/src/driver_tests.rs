@@ -3,7 +3,7 @@ use crate::clock::ManualClock;
 use crate::job_store::Versioned;
 use crate::ledger_store::LedgerStore;
 use crate::queue::{LocalQueue, LocalQueueConfig};
-use crate::runner::{SliceBudget, SliceError, SliceResult, SliceRunner};
+use crate::runner::{Shards, SliceBudget, SliceError, SliceResult, SliceRunner};
 use crate::store::{MemoryStore, PutCondition};
 use crate::test_jobs::{self, CREATED, CountingRunner, Script, flawless};
 use bytes::Bytes;
@@ -93,6 +93,43 @@ fn permanent() -> SliceError {
 
 fn retryable() -> SliceError {
     SliceError::Retryable("the disk is full".into())
+}
+
+/// A trainer of jobs with one worker.
+#[async_trait::async_trait]
+trait Alone: Send + Sync {
+    async fn slice(
+        &self,
+        job: &JobState,
+        checkpoint: Option<Bytes>,
+        budget: SliceBudget,
+    ) -> Result<SliceResult, SliceError>;
+}
+
+#[async_trait::async_trait]
+impl<Trainer: Alone> SliceRunner for Trainer {
+    async fn run(
+        &self,
+        job: &JobState,
+        checkpoint: Option<Bytes>,
+        budget: SliceBudget,
+    ) -> Result<SliceResult, SliceError> {
+        self.slice(job, checkpoint, budget).await
+    }
+
+    async fn shard(
+        &self,
+        _: &JobState,
+        _: Option<Bytes>,
+        _: u32,
+        _: SliceBudget,
+    ) -> Result<Vec<u8>, SliceError> {
+        unreachable!("a job of one worker has no shards")
+    }
+
+    async fn reduce(&self, _: &JobState, _: Option<Bytes>, _: Shards<'_>) -> Result<SliceResult, SliceError> {
+        unreachable!("a job of one worker has no shards")
+    }
 }
 
 #[tokio::test]
@@ -199,8 +236,8 @@ async fn a_damaged_checkpoint_is_not_trained_on() {
 async fn numbers_that_json_cannot_hold_never_reach_the_state() {
     struct Infinite;
     #[async_trait::async_trait]
-    impl SliceRunner for Infinite {
-        async fn run(
+    impl Alone for Infinite {
+        async fn slice(
             &self,
             _: &JobState,
             _: Option<Bytes>,
@@ -261,8 +298,8 @@ async fn a_job_whose_budget_went_to_others_fails_before_its_first_step() {
 struct Endless;
 
 #[async_trait::async_trait]
-impl SliceRunner for Endless {
-    async fn run(
+impl Alone for Endless {
+    async fn slice(
         &self,
         job: &JobState,
         _: Option<Bytes>,
@@ -332,8 +369,8 @@ async fn a_dead_letter_fails_its_job_unless_that_goes_on_without_it() {
 struct Reporting(Arc<std::sync::OnceLock<Arc<MemoryStore>>>);
 
 #[async_trait::async_trait]
-impl SliceRunner for Reporting {
-    async fn run(
+impl Alone for Reporting {
+    async fn slice(
         &self,
         job: &JobState,
         _: Option<Bytes>,

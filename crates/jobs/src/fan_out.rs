@@ -18,7 +18,8 @@
 use crate::driver::{Attempt, DriverContext, DriverError, Outcome, kept_failing};
 use crate::job_store::{JobStore, JobStoreError};
 use crate::results;
-use crate::slice::{Failure, MAX_SHARD_KEYS, Slice};
+use crate::runner::{Shards, SliceError};
+use crate::slice::{AT_A_TIME, Failure, MAX_SHARD_KEYS, Slice};
 use crate::store::{PutCondition, StoreError};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -28,19 +29,18 @@ use protocol::message::SliceMessage;
 use protocol::state::JobState;
 use protocol::transition::{Change, Refusal, transition};
 
-/// Requests to the store or the queue that are made at once: with one after the other, 256 workers would wait for them longer than they compute.
-const AT_A_TIME: usize = 16;
-
 impl Slice<'_> {
     /// All shards of the slice, in order; none while one is missing.
-    pub(crate) async fn gather(&self) -> Result<Option<Vec<Bytes>>, Failure> {
+    pub(crate) async fn gather(&self) -> Result<Option<Shards<'_>>, Failure> {
         let found = self.shards_found().await?;
         if found.len() < self.workers() as usize {
             return Ok(None);
         }
-        let read = |shard| async move { self.context.store.get(&self.shard_key(shard)).await };
-        let shards = stream::iter(found).map(read).buffered(AT_A_TIME).map_ok(|object| object.bytes);
-        Ok(Some(shards.try_collect().await?))
+        let read = move |shard| async move {
+            let object = self.context.store.get(&self.shard_key(shard)).await;
+            object.map(|object| object.bytes).map_err(|error| SliceError::Retryable(error.to_string()))
+        };
+        Ok(Some(stream::iter(found).map(read).buffered(AT_A_TIME).boxed()))
     }
 
     /// Asks for the shards that are missing, and gives the lease back first: the last of them asks for the step, which must find it free.

@@ -4,7 +4,10 @@
 //!   queue that survives a restart; [`clock`]: where time comes from.
 //! * [`job_store`]: a job's state under compare-and-swap, and [`lease`], the right to run its next slice.
 //! * [`ledger_store`]: what all jobs on one data set have released, charged before it is.
-//! * [`runner`]: what a trainer must offer, and [`driver`], which turns one queue message into one committed slice.
+//! * [`runner`]: what a trainer must offer, and [`driver`], which turns one queue message into one committed slice, or into a part of one that
+//!   several workers share.
+//! * [`quota`]: what a tenant may have at a time. [`deletion`], [`redrive`], [`sweep`]: a job removed, a job put back to work, and what no message
+//!   looks after.
 //!
 //! Invariant: nothing is released before its charge is in the data set's ledger.
 //!
@@ -42,7 +45,7 @@ pub use queue::{
 pub use queue::{SqsDeadLetters, SqsQueue};
 pub use quota::{QuotaError, Quotas, Usage, UsageStore};
 pub use redrive::{RedriveError, redrive_job};
-pub use runner::{LiveProgress, SliceBudget, SliceError, SliceResult, SliceRunner, StopFlag};
+pub use runner::{LiveProgress, Shards, SliceBudget, SliceError, SliceResult, SliceRunner, StopFlag};
 #[cfg(feature = "aws")]
 pub use store::S3Store;
 #[cfg(any(test, feature = "test-support"))]

@@ -1,6 +1,7 @@
 //! What the driver asks of a trainer: run one slice of a job, from its last checkpoint to a new one or to the end.
 
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use protocol::error::ErrorObject;
 use protocol::state::{JobState, Report};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -97,33 +98,23 @@ pub trait SliceRunner: Send + Sync {
     ) -> Result<SliceResult, SliceError>;
 
     /// Computes shard `shard` of the step after `checkpoint`: the noised sum of its part of the step's batch. Asked again, it must draw the same
-    /// noise. A trainer that cannot share steps refuses.
+    /// noise.
     async fn shard(
         &self,
-        _job: &JobState,
-        _checkpoint: Option<Bytes>,
-        _shard: u32,
-        _budget: SliceBudget,
-    ) -> Result<Vec<u8>, SliceError> {
-        Err(shares_no_steps())
-    }
+        job: &JobState,
+        checkpoint: Option<Bytes>,
+        shard: u32,
+        budget: SliceBudget,
+    ) -> Result<Vec<u8>, SliceError>;
 
-    /// Makes the step after `checkpoint` from all its shards, in their order.
+    /// Makes the step after `checkpoint` from all its shards.
     async fn reduce(
         &self,
-        _job: &JobState,
-        _checkpoint: Option<Bytes>,
-        _shards: Vec<Bytes>,
-    ) -> Result<SliceResult, SliceError> {
-        Err(shares_no_steps())
-    }
+        job: &JobState,
+        checkpoint: Option<Bytes>,
+        shards: Shards<'_>,
+    ) -> Result<SliceResult, SliceError>;
 }
 
-fn shares_no_steps() -> SliceError {
-    SliceError::Permanent(ErrorObject {
-        message: "This trainer cannot share a step among workers. Ask for one worker.".into(),
-        r#type: "invalid_request_error".into(),
-        param: Some("workers".into()),
-        code: Some("invalid_hyperparameter".into()),
-    })
-}
+/// All shards of one step, in their order, read as they are asked for: together they may be more than memory holds.
+pub type Shards<'a> = BoxStream<'a, Result<Bytes, SliceError>>;

@@ -11,6 +11,7 @@ use crate::runner::{LiveProgress, SliceBudget, SliceError, SliceResult, StopFlag
 use crate::store::{PutCondition, StoreError};
 use bytes::Bytes;
 use dp::LedgerError;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use protocol::error::ErrorObject;
 use protocol::keys;
 use protocol::message::SliceMessage;
@@ -22,6 +23,9 @@ use std::time::Duration;
 
 /// Keys of one slice's shards looked at in one go: more than a job may have workers.
 pub(crate) const MAX_SHARD_KEYS: usize = 1000;
+
+/// Requests that are made at once for many shards: one after the other, 256 of them would take longer than the work they belong to.
+pub(crate) const AT_A_TIME: usize = 16;
 
 /// A slice whose lease is held.
 pub(crate) struct Slice<'a> {
@@ -237,9 +241,9 @@ impl Slice<'_> {
         }
         if self.job.spec.dp_lora.workers > 1 {
             let prefix = keys::shards_prefix(&self.job.tenant, &self.job.id, self.job.next_slice);
-            for key in store.list(&prefix, None, MAX_SHARD_KEYS).await?.keys {
-                store.delete(&key).await?;
-            }
+            let shards = store.list(&prefix, None, MAX_SHARD_KEYS).await?.keys;
+            let delete = |key: String| async move { store.delete(&key).await };
+            stream::iter(shards).map(delete).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
         }
         Ok(())
     }

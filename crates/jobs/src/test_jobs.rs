@@ -1,9 +1,10 @@
 //! Jobs, and a trainer that only counts, for tests.
 
 use crate::quota::Quotas;
-use crate::runner::{SliceBudget, SliceError, SliceResult, SliceRunner};
+use crate::runner::{Shards, SliceBudget, SliceError, SliceResult, SliceRunner};
 use bytes::Bytes;
 use dp::{Budget, Delta, Epsilon, PrivacyUnit};
+use futures::TryStreamExt;
 use protocol::hyperparameters::DpLoraRequest;
 use protocol::id::{FileId, JobId, ModelId, TenantId};
 use protocol::message::SliceMessage;
@@ -136,11 +137,11 @@ impl SliceRunner for CountingRunner {
         &self,
         job: &JobState,
         checkpoint: Option<Bytes>,
-        shards: Vec<Bytes>,
+        shards: Shards<'_>,
     ) -> Result<SliceResult, SliceError> {
         let before = checkpoint.as_deref().unwrap_or_default();
         let expected: Vec<_> = (0..job.spec.dp_lora.workers).map(|shard| shard_of(before, shard)).collect();
-        assert_eq!(shards, expected, "the step's own shards, in order");
+        assert_eq!(shards.try_collect::<Vec<_>>().await?, expected, "the step's own shards, in order");
         let budget =
             SliceBudget { deadline: Duration::MAX, stop: Default::default(), live: Default::default() };
         Self::steps(self.total, 1).run(job, checkpoint, budget).await

@@ -11,15 +11,15 @@
 //! | metric | unit | of a committed slice, or of a job |
 //! |---|---|---|
 //! | `Slices`, `Steps` | count | slices, and optimiser steps in them |
-//! | `SliceSeconds` | s | training in it, without fetching the model and storing the result |
-//! | `TokensPerSecond` | tokens/s | *expected*: sampling rate × tokens of one pass × steps ÷ seconds; real batch sizes never leave the trainer |
+//! | `SliceSeconds` | s | training in it, without fetching the model and storing the result; of a step that several workers share, putting it together |
+//! | `TokensPerSecond` | tokens/s | *expected*: sampling rate × tokens of one pass × steps ÷ seconds; real batch sizes never leave the trainer. Not of shared steps |
 //! | `EpsilonSpent` | ε | the job's so far, at its δ; look at its maximum, for a sum over jobs means nothing |
 //! | `JobsSucceeded`, `JobsFailed` | count | jobs that ended so; a cancelled one ends in the API |
 //!
 //! Invariant: the only dimension is the base model. A job's id is a mere field of the line; tenants, files and text are not in it.
 
 use bytes::Bytes;
-use jobs::{Outcome, SliceBudget, SliceError, SliceResult, SliceRunner};
+use jobs::{Outcome, Shards, SliceBudget, SliceError, SliceResult, SliceRunner};
 use protocol::id::JobId;
 use protocol::message::SliceMessage;
 use protocol::state::{JobState, Progress};
@@ -42,7 +42,8 @@ struct SliceReport {
     slice: u64,
     model: String,
     steps: u64,
-    expected_tokens: f64,
+    /// That were trained on within `seconds`; none where other workers did so.
+    expected_tokens: Option<f64>,
     seconds: f64,
     epsilon_spent: f64,
 }
@@ -56,7 +57,8 @@ impl SliceReport {
             slice: job.next_slice,
             model: job.spec.model.to_string(),
             steps,
-            expected_tokens: job.protection.plan.sampling_rate() * after.tokens as f64 * steps as f64,
+            expected_tokens: (job.spec.dp_lora.workers == 1)
+                .then(|| job.protection.plan.sampling_rate() * after.tokens as f64 * steps as f64),
             seconds: after.seconds_trained - job.progress.seconds_trained,
             epsilon_spent: after.epsilon_spent,
         }
@@ -69,8 +71,8 @@ impl SliceReport {
             ("SliceSeconds", "Seconds", json!(self.seconds)),
             ("EpsilonSpent", "None", json!(self.epsilon_spent)),
         ];
-        if self.seconds > 0.0 {
-            values.push(("TokensPerSecond", "Count/Second", json!(self.expected_tokens / self.seconds)));
+        if let Some(tokens) = self.expected_tokens.filter(|_| self.seconds > 0.0) {
+            values.push(("TokensPerSecond", "Count/Second", json!(tokens / self.seconds)));
         }
         values
     }
@@ -150,10 +152,39 @@ impl SliceRunner for Watched {
         budget: SliceBudget,
     ) -> Result<SliceResult, SliceError> {
         let result = self.runner.run(job, checkpoint, budget).await;
-        if let Ok(SliceResult::Paused { report, .. } | SliceResult::Finished { report, .. }) = &result {
+        self.note(job, &result);
+        result
+    }
+
+    async fn shard(
+        &self,
+        job: &JobState,
+        checkpoint: Option<Bytes>,
+        shard: u32,
+        budget: SliceBudget,
+    ) -> Result<Vec<u8>, SliceError> {
+        // Counted with the step that it is a part of.
+        self.runner.shard(job, checkpoint, shard, budget).await
+    }
+
+    async fn reduce(
+        &self,
+        job: &JobState,
+        checkpoint: Option<Bytes>,
+        shards: Shards<'_>,
+    ) -> Result<SliceResult, SliceError> {
+        let result = self.runner.reduce(job, checkpoint, shards).await;
+        self.note(job, &result);
+        result
+    }
+}
+
+impl Watched {
+    /// Keeps how far the job is.
+    fn note(&self, job: &JobState, result: &Result<SliceResult, SliceError>) {
+        if let Ok(SliceResult::Paused { report, .. } | SliceResult::Finished { report, .. }) = result {
             *locked(&self.metrics.latest) = Some(SliceReport::new(job, &report.progress));
         }
-        result
     }
 }
 

@@ -1,6 +1,8 @@
 use super::*;
 use crate::fixtures::{NOW, TEXT, World, event, message, request};
 use crate::handle_dead_letters;
+use protocol::hyperparameters::DpLoraRequest;
+use protocol::state::Status;
 use std::io::Result;
 
 /// The units of CloudWatch's `MetricDatum` that are used here.
@@ -65,7 +67,7 @@ fn report(job: &JobState, slice: u64) -> SliceReport {
         slice,
         model: "demo-llama-4m".into(),
         steps: 3,
-        expected_tokens: 600.0,
+        expected_tokens: Some(600.0),
         seconds: 4.0,
         epsilon_spent: 1.5,
     }
@@ -116,6 +118,21 @@ async fn a_job_in_slices_writes_a_line_for_each_and_they_add_up() {
     let tokens = state.protection.plan.sampling_rate() * state.progress.tokens as f64;
     let speed = lines[0]["TokensPerSecond"].as_f64().unwrap() * lines[0]["SliceSeconds"].as_f64().unwrap();
     assert!((speed - tokens).abs() < 1e-9, "one step a slice: {speed} {tokens}");
+}
+
+/// Named after what once went wrong: the shards of a watched trainer were refused.
+#[tokio::test]
+async fn steps_that_workers_share_are_made_and_counted_once() {
+    let (world, lines) = watched().await;
+    let request = DpLoraRequest { workers: Some(2), ..request() };
+    let job = world.submit(&world.upload(TEXT.as_bytes()).await, request).await;
+    world.work(1_000).await;
+    assert_eq!(world.state(&job).await.status, Status::Succeeded);
+    let lines = lines.values();
+    lines.iter().for_each(assert_embedded_metric_format);
+    let sum = |name: &str| lines.iter().filter_map(|line| line[name].as_f64()).sum::<f64>();
+    assert_eq!((sum("Slices"), sum("Steps"), sum("JobsSucceeded")), (5.0, 5.0, 1.0));
+    assert!(lines.iter().all(|line| line.get("TokensPerSecond").is_none()), "no worker's own speed");
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use crate::problem::{Subject, permanent};
 use crate::training::SliceTask;
 use bytes::Bytes;
 use finetune::{BaseModel, ChatError, ChatFormat, ModelFiles};
-use jobs::{Clock, SliceBudget, SliceError, SliceResult, SliceRunner, Store};
+use futures::TryStreamExt;
+use jobs::{Clock, Shards, SliceBudget, SliceError, SliceResult, SliceRunner, Store};
 use perturb::{NeighbourTable, Tokenizer};
 use protocol::api::FileMeta;
 use protocol::signature::CertificateKey;
@@ -147,10 +148,24 @@ impl SliceRunner for FinetuneRunner {
         &self,
         job: &JobState,
         checkpoint: Option<Bytes>,
-        shards: Vec<Bytes>,
+        mut shards: Shards<'_>,
     ) -> Result<SliceResult, SliceError> {
         let task = self.task(job, checkpoint).await?;
-        blocking(move || task.reduce(&shards)).await
+        // A few wait for the trainer, which takes them one by one.
+        let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+        let reducing = blocking(move || task.reduce(std::iter::from_fn(|| receiver.blocking_recv())));
+        let reading = async move {
+            while let Some(shard) = shards.try_next().await? {
+                if sender.send(shard).await.is_err() {
+                    // The trainer has found what is wrong, and says so.
+                    break;
+                }
+            }
+            Ok(())
+        };
+        let (read, reduced) = tokio::join!(reading, reducing);
+        // Where a shard could not be read, the trainer misses it: that is no fault of the job's.
+        read.and(reduced)
     }
 }
 

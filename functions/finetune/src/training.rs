@@ -60,7 +60,7 @@ impl SliceTask {
     }
 
     /// The next step, from its shards.
-    pub(crate) fn reduce(self, shards: &[Bytes]) -> Result<SliceResult, SliceError> {
+    pub(crate) fn reduce(self, shards: impl Iterator<Item = Bytes>) -> Result<SliceResult, SliceError> {
         let started = self.clock.monotonic();
         let plan = &self.job.protection.plan;
         let mut trainer = self.trainer(plan.clone())?;

@@ -28,9 +28,9 @@ pub use world::{Config, Ended, run};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 thread_local! {
     /// The run's choices. A run has one thread, and its futures must be `Send` for the traits they implement.
@@ -41,6 +41,8 @@ thread_local! {
 type Listener = Box<dyn FnMut(&str)>;
 
 thread_local! {
+    /// Whether an effect came about since the scheduler last chose.
+    static ACTED: Cell<bool> = const { Cell::new(false) };
     static LISTENER: RefCell<Option<Listener>> = const { RefCell::new(None) };
 }
 
@@ -89,12 +91,22 @@ async fn elsewhere() {
     struct Once(bool);
     impl Future for Once {
         type Output = ();
-        fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-            // Nobody needs to be woken: the scheduler polls whom it likes.
-            if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
+        fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+            if std::mem::replace(&mut self.0, true) && !ACTED.replace(true) {
+                return Poll::Ready(());
+            }
+            // For whoever runs several futures at once and asks only those that are ready; the scheduler itself polls whom it likes.
+            context.waker().wake_by_ref();
+            Poll::Pending
         }
     }
     Once(false).await;
+}
+
+/// Lets `work` go on by one effect at most, so that it may be killed between any two of those that it has under way at once.
+fn poll<T>(work: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Poll<T> {
+    ACTED.set(false);
+    work.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 #[cfg(test)]

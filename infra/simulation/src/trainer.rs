@@ -3,7 +3,8 @@
 
 use crate::{chance, elsewhere, pick};
 use bytes::Bytes;
-use jobs::{SliceBudget, SliceError, SliceResult, SliceRunner};
+use futures::TryStreamExt;
+use jobs::{Shards, SliceBudget, SliceError, SliceResult, SliceRunner};
 use protocol::state::{JobState, LossPoint, Progress, Report};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -128,10 +129,11 @@ impl SliceRunner for SimTrainer {
         &self,
         job: &JobState,
         checkpoint: Option<Bytes>,
-        shards: Vec<Bytes>,
+        shards: Shards<'_>,
     ) -> Result<SliceResult, SliceError> {
         let (step, chain) = read(job, checkpoint.as_ref());
         let wanted: Vec<_> = (0..job.spec.dp_lora.workers).map(|shard| shard_of(&chain, shard)).collect();
+        let shards: Vec<_> = shards.try_collect().await?;
         assert_eq!(shards, wanted, "a step of {} was made from other shards than its own", job.id);
         elsewhere().await;
         Ok(ended(job, step, step + 1, &next(&chain, step)))

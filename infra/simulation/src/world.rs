@@ -10,7 +10,7 @@ use crate::owner::{Owner, Told, Wish};
 use crate::queue::{Delivery, MAX_RECEIVES, SimQueue};
 use crate::store::{SimStore, now};
 use crate::trainer::SimTrainer;
-use crate::{chance, elsewhere, pick, random_bytes, seed_choices, tell};
+use crate::{chance, elsewhere, pick, poll, random_bytes, seed_choices, tell};
 use api_function::{ApiConfig, ApiState, Entropy, Planning, key_hash, router};
 use bytes::Bytes;
 use jobs::{
@@ -24,7 +24,7 @@ use protocol::keys;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 const START: u64 = 1_790_000_000;
@@ -372,8 +372,7 @@ impl World {
     }
 
     fn poll(&mut self, index: usize) {
-        let mut context = Context::from_waker(Waker::noop());
-        let Poll::Ready(well) = self.tasks[index].work.as_mut().poll(&mut context) else { return };
+        let Poll::Ready(well) = poll(self.tasks[index].work.as_mut()) else { return };
         if let Kind::Worker(delivery) = self.tasks.swap_remove(index).kind
             && well
         {
@@ -423,8 +422,7 @@ impl World {
         for state in self.checks.jobs() {
             let work = ledgers.reconcile(&state.tenant, &state.protection.dataset, self.clock.now());
             let mut work = Box::pin(work);
-            let mut context = Context::from_waker(Waker::noop());
-            while work.as_mut().poll(&mut context).is_pending() {
+            while poll(work.as_mut()).is_pending() {
                 self.store.land_one();
             }
         }

@@ -111,7 +111,12 @@ pub(crate) fn run(root: &Path) -> Result<Counts, Failure> {
 fn is_noticed(root: &Path, copy: &Path, mutant: &Mutant) -> Result<Option<String>, Failure> {
     let target = root.join("target/mutants-build");
     let build = Command::new(copy, "cargo").args(["build", "--release", "--package", "simulation"]);
-    let built = build.env("CARGO_TARGET_DIR", &target).capture()?;
+    // A mutant is built for seconds of running, and then again with one line changed.
+    let built = build
+        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_INCREMENTAL", "true")
+        .capture()?;
     if !built.success {
         return Err(Failure::new(format!("cannot build without \"{}\": {}", mutant.guard, built.text)));
     }

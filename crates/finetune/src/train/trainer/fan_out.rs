@@ -40,8 +40,8 @@ impl Trainer {
         Ok(shard_file::write(&sum.release(&mechanism.seed), &self.origin()))
     }
 
-    /// Makes the next step from all its shards' files, given in any order. After an error the run stands
-    /// where it stood before.
+    /// Makes the next step from all its shards' files, taken one by one in any order: no more than one is held
+    /// beside their sum. After an error the run stands where it stood before.
     ///
     /// The result depends on the number of shards, which is a run's for good: a step that is made once with K
     /// shards and once with another number, or undivided, is released twice.
@@ -50,15 +50,18 @@ impl Trainer {
     /// [`TrainError::CorruptShard`], [`TrainError::ShardMismatch`] for a shard of another run or state,
     /// [`TrainError::Shard`] for one that is missing, given twice or of another step, and as of
     /// [`step`](Self::step).
-    pub fn apply_shards(&mut self, shards: &[impl AsRef<[u8]>]) -> Result<(), TrainError> {
+    pub fn apply_shards<File: AsRef<[u8]>>(
+        &mut self,
+        shards: impl IntoIterator<Item = File>,
+    ) -> Result<(), TrainError> {
         let mechanism = self.sharded()?;
         let step = self.next_step()?;
         let origin = self.origin();
         // The first says how many there are, and the plan finds what is missing.
-        let first = shards.first().ok_or(ShardError::Count(0))?;
+        let mut shards = shards.into_iter().peekable();
+        let first = shards.peek().ok_or(ShardError::Count(0))?;
         let count = shard_file::id(first.as_ref(), step, &origin)?.count;
-        // One file's values at a time: only their sum is kept.
-        let shards = shards.iter().map(|bytes| shard_file::read(bytes.as_ref(), step, &origin));
+        let shards = shards.map(|bytes| shard_file::read(bytes.as_ref(), step, &origin));
         let released = mechanism.plan.combine(step, count, self.layout.parameters(), shards)?;
         self.update(released)
     }
