@@ -99,7 +99,7 @@ impl World {
         let world = Self { store, router: router(state) };
         for (key, tenant) in TENANTS {
             let tenant = TenantId::parse(tenant).expect("a plain name");
-            world.put(&keys::api_key(&key_hash(key)), &ApiKeyEntry { tenant, created_at: START }).await;
+            world.put(&keys::api_key(&key_hash(key)), &ApiKeyEntry::new(tenant, START)).await;
         }
         let id = ModelId::parse("tiny").expect("a plain name");
         let entry = ModelFileEntry { bytes: 9, sha256: "cd".repeat(32) };

@@ -1,4 +1,5 @@
 //! Every seed and every find, through its target, without libFuzzer.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -10,70 +10,82 @@ import time
 
 from service import FINAL, ROOT, embedded
 
-# Assumptions of the model, with where they come from.
-SMALL_REQUEST = 0.03  # s; a GET or PUT of S3 Standard from a function in the region, as AWS's guides state 100-200 ms at most and 10-40 ms mostly
-BANDWIDTH = 80e6  # bytes/s of one function to S3: Lambda's network is about 600 Mbit/s
-HOP = 0.05  # s from a sent message to the handler of a warm function
-AT_A_TIME = 16  # shards that the reducer reads at a time
-GB_SECOND = 0.0000133334  # $; arm64, us-east-1, as infra/aws/README.md
-PUT, GET = 0.005 / 1000, 0.0004 / 1000  # $
-# Of the measured jobs.
+# The measured jobs.
 BATCH = 256
 POLL_SECONDS = 0.05
+
+# What the model assumes of AWS, all in a function's own region.
+REQUEST = 0.1  # s; the lower end of what the S3 User Guide promises for small objects and for the first byte of larger ones (performance guidelines)
+BANDWIDTH = 75e6  # bytes/s between a function and S3: 600 Mbit/s
+SEND = 0.02  # s; one message to SQS
+HOP = 0.1  # s from a sent message to the handler of a warm function
+GB_SECOND = 0.0000133334  # $; arm64, us-east-1, as in infra/aws/README.md
+INVOCATION, MESSAGE = 0.2e-6, 3 * 0.4e-6  # $; a message is sent, received and deleted
+PUT, GET = 5e-6, 0.4e-6  # $
 MEMORY_GB = 5308 / 1024
 CORES = 3
-# Records a second and core and trained values of the two shapes of BENCHMARKS.md (S: the shipped model, M: SmolLM2-135M).
-SHAPES = {"S": (11.0, 65_536), "M": (1.3, 460_800)}
+
+# What crates/jobs and functions/finetune do, one after the other: of a shard its state twice, account, head, checkpoint, model, file, put and list; of
+# a step state, lease (2), account, list, checkpoint, model, file, checkpoint, commit (2) and the mark; then old objects go.
+SHARD_REQUESTS, SHARD_PUTS = 9, 2
+STEP_REQUESTS, STEP_PUTS = 12, 5
+CLEARING = 2
+AT_A_TIME = 16  # `jobs::slice::AT_A_TIME`
+
+# Records of 128 tokens a second and core, f32, and trained values, of the shapes of `cargo xtask bench trainer` on machine A of BENCHMARKS.md.
+SHAPES = {"S (15 M parameters)": (11.0, 110_592), "M (SmolLM2-135M)": (1.3, 921_600)}
+BATCHES = (256, 1024, 4096)
+WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 def largest_shard(batch, workers):
-    """About the expected number of records of the largest of `workers` shards, when each record falls in one at random (normal approximation)."""
+    """About the expected number of records of the largest of `workers` shards, when each record is in one of them (normal approximation)."""
     mean = batch / workers
     if workers == 1:
         return mean
-    spread = math.sqrt(mean * (1 - 1 / workers))
-    return mean + spread * math.sqrt(2 * math.log(workers))
+    return mean + math.sqrt(2 * math.log(workers) * mean * (1 - 1 / workers))
 
 
 def step(batch, workers, rate, values):
     """Seconds and dollars of one step."""
-    compute = largest_shard(batch, workers) / (rate * CORES)
+    rate *= CORES
     if workers == 1:
-        # One function makes step after step; its checkpoints are rare.
-        return compute, compute * MEMORY_GB * GB_SECOND
-    checkpoint, shard = 12 * values, 8 * values
-    shard_time = 2 * SMALL_REQUEST + checkpoint / BANDWIDTH + compute + 3 * SMALL_REQUEST + shard / BANDWIDTH
-    busy_shards = workers * (5 * SMALL_REQUEST + (checkpoint + shard) / BANDWIDTH) + batch / (rate * CORES)
-    reads = math.ceil(workers / AT_A_TIME) * SMALL_REQUEST + workers * shard / BANDWIDTH
-    reduce_time = 6 * SMALL_REQUEST + checkpoint / BANDWIDTH + reads + checkpoint / BANDWIDTH + workers * 0.01
-    seconds = HOP + shard_time + HOP + reduce_time
-    dollars = (busy_shards + reduce_time) * MEMORY_GB * GB_SECOND + (workers + 6) * PUT + 6 * workers * GET
-    return seconds, dollars
+        # One function makes step after step; its checkpoints, one in many minutes, are left out.
+        return batch / rate, batch / rate * MEMORY_GB * GB_SECOND
+    rounds = math.ceil(workers / AT_A_TIME)
+    # Values and two moments of AdamW in f32; a shard is one whole number of 64 bits for each value.
+    checkpoint, shard = 12 * values / BANDWIDTH, 8 * values / BANDWIDTH
+    around_shard = SHARD_REQUESTS * REQUEST + checkpoint + shard
+    of_step = (STEP_REQUESTS + rounds) * REQUEST + 2 * checkpoint + workers * shard
+    clearing = (CLEARING + rounds) * REQUEST
+    seconds = HOP + around_shard + largest_shard(batch, workers) / rate + SEND + HOP + of_step + rounds * SEND
+    busy = workers * (around_shard + SEND) + batch / rate + of_step + rounds * SEND + clearing
+    requests = workers * (SHARD_PUTS * PUT + (SHARD_REQUESTS - SHARD_PUTS) * GET) + STEP_PUTS * PUT + (STEP_REQUESTS - STEP_PUTS + workers) * GET
+    return seconds, busy * MEMORY_GB * GB_SECOND + requests + (workers + 1) * (INVOCATION + MESSAGE)
 
 
 def check():
     """What the model must say whatever its parameters are."""
+    rate, values = SHAPES["M (SmolLM2-135M)"]
     assert largest_shard(100, 1) == 100
-    assert all(largest_shard(1000, k) >= 1000 / k for k in (2, 16, 256))
-    rate, values = SHAPES["M"]
-    assert step(64, 1, rate, values)[0] < step(64, 256, rate, values)[0], "a small batch gains nothing"
+    assert all(largest_shard(1000, k) >= 1000 / k for k in WORKERS)
+    assert step(4, 1, rate, values)[0] < step(4, 256, rate, values)[0], "a small batch gains nothing"
     assert step(4096, 16, rate, values)[0] < step(4096, 1, rate, values)[0] / 4, "a large one does"
-    assert all(step(1024, k, rate, values)[1] > step(1024, 1, rate, values)[1] for k in (2, 16)), "it is never cheaper"
+    assert all(step(1024, k, rate, values)[1] > step(1024, 1, rate, values)[1] for k in WORKERS[1:]), "it is never cheaper"
 
 
 def model():
     """A table for each shape."""
-    workers = [1, 2, 4, 8, 16, 32, 64, 128, 256]
     for name, (rate, values) in SHAPES.items():
         print(f"\nShape {name}: {rate} records a second and core, {values:,} trained values, {CORES} cores a function\n")
-        print("| batch | " + " | ".join(f"K = {k}" for k in workers) + " |\n|" + "---|" * (len(workers) + 1))
-        for batch in (256, 1024, 4096):
+        print("| batch | " + " | ".join(f"K = {k}" for k in WORKERS) + " |\n|--:|" + "--:|" * len(WORKERS))
+        for batch in BATCHES:
             cells = []
-            for k in workers:
+            for k in WORKERS:
                 seconds, dollars = step(batch, k, rate, values)
                 cells.append(f"{seconds:.1f} s, ${1000 * dollars:.2f}")
-            print(f"| {batch} | " + " | ".join(cells) + " |")
-    print("\nSeconds a step; dollars a thousand steps.")
+            print(f"| {batch:,} | " + " | ".join(cells) + " |")
+    print("\nSeconds of one step; dollars of a thousand.")
 
 
 def measured(dpft, processes, workers, steps):
