@@ -11,7 +11,7 @@
 //! step is asked for. Several may find it complete; the step is made once, and a whole message that comes after it is dropped if the next shards
 //! were asked for, which the object `asked` says.
 //!
-//! Invariant: what a shard stores is noised; see `dp::shards` for how the noise of all adds up to the plan’s.
+//! Invariant: what a shard stores is noised; see `dp::shards` for how the noise of all adds up to the plan's.
 //!
 //! Invariant: a step is made from shards of one checkpoint: their keys hold the slice, and a slice has one checkpoint.
 
@@ -203,12 +203,12 @@ async fn due(
         tracing::error!(%job, slice = message.slice, shard, "a message for a shard that is not due is dropped; nobody should send one");
         return Ok(Due::No(Outcome::Dropped));
     }
-    // A shard’s worker holds no lease, whoever else does.
+    // A shard's worker holds no lease, whoever else does.
     state.lease.expires_at = None;
     Ok(Due::Yes(Box::new(state)))
 }
 
-/// Settles a shard’s message that was received too often: fails the job if the shard is still missing.
+/// Settles a shard's message that was received too often: fails the job if the shard is still missing.
 pub(crate) async fn settle(
     context: &DriverContext,
     jobs: &JobStore,

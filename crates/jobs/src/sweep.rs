@@ -28,13 +28,13 @@ use protocol::state::JobState;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Keys listed at a time; S3\'s own limit.
+/// Keys listed at a time; S3's own limit.
 const PAGE: usize = 1000;
 
 /// When something counts as left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SweepLimits {
-    /// Seconds without a sign of life after which a job\'s message is sent again: longer than a message is hidden while its slice runs.
+    /// Seconds without a sign of life after which a job's message is sent again: longer than a message is hidden while its slice runs.
     pub stalled_seconds: u64,
     /// Seconds after which an upload that was not completed, or a file without content, is removed: longer than its links work.
     pub abandoned_seconds: u64,
@@ -65,12 +65,12 @@ pub struct Swept {
 /// Why a sweep ended early.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SweepError {
-    /// The tenants\' objects could not be listed.
+    /// The tenants' objects could not be listed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Looks at all tenants\' objects once.
+/// Looks at all tenants' objects once.
 ///
 /// # Errors
 /// Only when they cannot be listed; what fails for one of them is logged, counted and left for the next sweep.

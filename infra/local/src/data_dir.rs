@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
-    /// The system gives the lock back when the file is closed, also when the process is killed.
-    _lock: File,
+    /// The system gives the lock back when the process ends, also when it is killed.
+    lock: File,
 }
 
 /// Access key and secret of the embedded S3. Its `Debug` shows nothing.
@@ -54,7 +54,7 @@ impl DataDir {
             .open(&lock_path)
             .map_err(at(&lock_path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => Err(LocalError::DataDirInUse { path: path.to_owned() }),
             Err(TryLockError::Error(error)) => Err(at(lock_path)(error)),
         }
@@ -95,6 +95,14 @@ impl DataDir {
     /// Keeps the API key for the next start.
     pub(crate) fn keep_api_key(&self, key: &str) -> Result<(), LocalError> {
         write_secret(&self.join("api-key"), key)
+    }
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        // Closing alone would leave it locked for as long as a child that is just being started has a copy of the descriptor.
+        // Where it cannot be unlocked, that moment later it is.
+        let _ = self.lock.unlock();
     }
 }
 

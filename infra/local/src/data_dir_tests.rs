@@ -13,6 +13,17 @@ fn one_process_at_a_time() {
 }
 
 #[test]
+fn a_folder_is_free_at_once_though_a_child_has_a_copy_of_the_descriptor() {
+    // Between fork and exec every child has one. A test that opened a folder again was refused while another test started a process.
+    let folder = tempfile::tempdir().unwrap();
+    let first = DataDir::open(folder.path()).unwrap();
+    let childs = first.lock.try_clone().unwrap();
+    drop(first);
+    DataDir::open(folder.path()).unwrap();
+    drop(childs);
+}
+
+#[test]
 fn credentials_are_made_once_and_kept_from_others() {
     let folder = tempfile::tempdir().unwrap();
     let data = DataDir::open(folder.path()).unwrap();

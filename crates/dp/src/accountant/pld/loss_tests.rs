@@ -93,11 +93,26 @@ proptest! {
     #[test]
     fn the_inverse_of_the_loss_is_its_inverse(ln_sigma in -2.9_f64..3.0, ln_rate in -14.0_f64..0.0, place in 0.2_f64..1.0) {
         let gaussian = SubsampledGaussian { sigma: ln_sigma.exp(), rate: ln_rate.exp(), tail: 8.0, adding: false };
-        let (low, high) = gaussian.range();
-        let x = low + place * (high - low);
-        let loss = gaussian.loss(x);
-        // Near the least loss, ln(1 − q), many x share one loss; there the inverse is asked for the loss alone.
-        let back = gaussian.loss(gaussian.at_loss(loss).clamp(low, high));
+        let (loss, back) = there_and_back(&gaussian, place);
         prop_assert!((back - loss).abs() <= 1e-12 * loss.abs().max(1e-3), "{} {}", back, loss);
     }
+}
+
+/// The loss at `place` of the range, and that at the x which it is inverted to, as `integrate` asks for it.
+fn there_and_back(gaussian: &SubsampledGaussian, place: f64) -> (f64, f64) {
+    let (low, high) = gaussian.range();
+    let loss = gaussian.loss(low + place * (high - low));
+    // Near the least loss, ln(1 − q), many x share one loss; there the inverse is asked for the loss alone.
+    (loss, gaussian.loss(gaussian.at_loss(loss).max(low).min(high)))
+}
+
+#[test]
+fn a_loss_that_rounding_puts_below_the_least_is_inverted_to_the_lowest_x() {
+    // Found by the property above: this loss is ln(1 − q) rounded down, which no x has, so the inverse is NaN.
+    let (ln_sigma, ln_rate) = (-2.852968545362296_f64, -3.1249875858999276_f64);
+    let gaussian =
+        SubsampledGaussian { sigma: ln_sigma.exp(), rate: ln_rate.exp(), tail: 8.0, adding: false };
+    let (loss, back) = there_and_back(&gaussian, 0.2);
+    assert!(gaussian.at_loss(loss).is_nan(), "the case is no longer the one that was found");
+    assert_eq!(loss, back);
 }
