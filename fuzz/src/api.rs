@@ -163,9 +163,11 @@ fn check_answer(status: StatusCode, body: &[u8]) {
     }
 }
 
-/// A request changes its own tenant's objects and accounts alone.
+/// A request changes its own tenant's objects, accounts and usage alone.
 fn check_objects(tenant: Option<&str>, before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) {
-    let own = tenant.map(|tenant| [format!("tenants/{tenant}/"), format!("ledgers/{tenant}/")]);
+    let own = tenant.map(|tenant| {
+        [format!("tenants/{tenant}/"), format!("ledgers/{tenant}/"), format!("usage/{tenant}.json")]
+    });
     let is_own = |key: &str| own.iter().flatten().any(|prefix| key.starts_with(prefix));
     for key in before.keys().chain(after.keys()) {
         assert!(before.get(key) == after.get(key) || is_own(key), "{tenant:?} changed {key}");

@@ -23,7 +23,8 @@ fn write_glue(input: &PathBuf, out_dir: &PathBuf, name: &str) -> anyhow::Result<
         .web(true)?
         // The module's address beside the script is the default, so that the page needs no path of its own.
         .omit_default_module_path(false)
-        .typescript(true)
+        // Nothing here reads declarations, and what lies in the folder is served.
+        .typescript(false)
         .remove_name_section(true)
         .remove_producers_section(true)
         .generate(out_dir)

@@ -34,10 +34,22 @@ pub(crate) fn build(root: &Path) -> Result<(), Failure> {
     copy_tables(&root.join("tables/english"), &root.join("web-client/site/tables/english"))?;
     build_wasm(root, &["web-client"])?;
     let module = target_dir(root).join(WASM).join("release/web_client.wasm");
+    let package = root.join("web-client/site/pkg");
+    clear(&package)?;
     Command::new(root, "cargo")
         .args(["run", "--release", "--package", "bindgen", "--"])
-        .args([module.as_path(), &root.join("web-client/site/pkg"), Path::new("web_client")])
+        .args([module.as_path(), &package, Path::new("web_client")])
         .run()
+}
+
+/// Removes a folder: what an earlier version wrote into it would be served, too.
+fn clear(folder: &Path) -> Result<(), Failure> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::new(format!("cannot remove {}: {error}", folder.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Copies the tables of whole words beside the page, with an index of their sizes and digests.
