@@ -1,4 +1,4 @@
-//! Writes `seeds/` anew, after a format changed: `cargo run --release --example write_seeds` in this folder.
+//! Writes `seeds/` anew, after a format changed: `cargo run --release --package fuzz --example write_seeds`.
 
 use std::path::Path;
 

@@ -11,7 +11,7 @@
 //! Where a format has a digest or a length in front, the target puts the right one there, so that what lies behind it is
 //! reached ([`input`]).
 //!
-//! * `seeds/{name}`: small valid files; [`seeds`] writes them by the crates' own writers (`cargo run --release --example write_seeds`).
+//! * `seeds/{name}`: small valid files; [`seeds`] writes them by the crates' own writers (`cargo run --release --package fuzz --example write_seeds`).
 //! * `finds/{name}`: every input that once broke something.
 //!
 //! A new target is a module with `run`, a row of [`TARGETS`], a file in `fuzz_targets`, and its seeds.

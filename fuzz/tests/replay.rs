@@ -60,10 +60,13 @@ fn the_seeds_are_those_that_the_code_writes() {
         let names: BTreeSet<String> = seeds.iter().map(|(name, _)| name.clone()).collect();
         let found: BTreeSet<String> =
             stored.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
-        assert_eq!(found, names, "{target}: run `cargo run --release --example write_seeds`");
+        assert_eq!(found, names, "{target}: run `cargo run --release --package fuzz --example write_seeds`");
         for (name, bytes) in seeds {
             let stored = std::fs::read(root().join("seeds").join(target).join(&name)).unwrap();
-            assert!(stored == bytes, "{target}/{name}: run `cargo run --release --example write_seeds`");
+            assert!(
+                stored == bytes,
+                "{target}/{name}: run `cargo run --release --package fuzz --example write_seeds`"
+            );
         }
     }
 }

@@ -101,10 +101,8 @@ fn run_bench(root: &Path, bench: Bench, rest: &[String]) -> Result<(), Failure> 
         }
         Bench::Audit => cargo.args(["run", "--release", "--package", "audit", "--"]).args(rest),
         Bench::Perturb => {
-            page::build(root)?;
             tools::chromium(root)?;
-            // With the whole workspace, so that nothing is built twice for other features.
-            cargo.args(["build", "--release", "--workspace", "--example", "perturb_speed"]).run()?;
+            built(root, "perturb_speed")?;
             let program = root.join("target/release/examples/perturb_speed");
             Command::new(root, program).args([tools::tensorflow_js(root)?]).args(rest)
         }
@@ -121,13 +119,17 @@ fn run_bench(root: &Path, bench: Bench, rest: &[String]) -> Result<(), Failure> 
     .run()
 }
 
+/// Builds all programs, one example and the page: the whole workspace at once, so that nothing is built twice for other features.
+fn built(root: &Path, example: &str) -> Result<(), Failure> {
+    Command::new(root, "cargo")
+        .args(["build", "--release", "--workspace", "--bins", "--example", example])
+        .run()?;
+    page::build_with(root, &root.join("target/release/bindgen"))
+}
+
 /// A script that runs the command line and the programs of `more`, all built.
 fn service_bench(root: &Path, script: &str, more: &[&str]) -> Result<Command, Failure> {
-    // The page too, which a deployment holds; and the whole workspace, so that nothing is built twice for other features.
-    page::build(root)?;
-    Command::new(root, "cargo")
-        .args(["build", "--release", "--workspace", "--bins", "--example", "hello"])
-        .run()?;
+    built(root, "hello")?;
     let python = tools::python(root)?.join("python");
     Ok(Command::new(root, python).args([script, "target/release/dpft"]).args(more))
 }

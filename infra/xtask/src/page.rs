@@ -12,10 +12,13 @@ pub(crate) fn target_dir(root: &Path) -> PathBuf {
     root.join("target/wasm")
 }
 
-/// A release build for WASM of the packages named.
-pub(crate) fn build_wasm(root: &Path, packages: &[&str]) -> Result<(), Failure> {
+/// What must build for the browser. Always all of it at once, so that it has one set of features and nothing is compiled twice.
+const PACKAGES: [&str; 4] = ["dp", "perturb", "protocol", "web-client"];
+
+/// A release build for WASM of the page and of the crates that it may use.
+pub(crate) fn build_wasm(root: &Path) -> Result<(), Failure> {
     tools::wasm_target(root)?;
-    let selected = packages.iter().flat_map(|package| ["--package", package]);
+    let selected = PACKAGES.iter().flat_map(|package| ["--package", package]);
     Command::new(root, "cargo")
         .args(["build", "--release", "--lib", "--target", WASM])
         .args(selected)
@@ -26,20 +29,26 @@ pub(crate) fn build_wasm(root: &Path, packages: &[&str]) -> Result<(), Failure> 
 /// The tables of whole words, as the page's folder has them.
 const TABLES: [&str; 3] = ["vocabulary.bin", "embedding.bin", "neighbours.bin"];
 
-/// Builds the page.
+/// Builds the page, and first the program that writes its glue.
 ///
 /// # Errors
 /// When a build fails; cargo's messages are on the terminal.
 pub(crate) fn build(root: &Path) -> Result<(), Failure> {
+    Command::new(root, "cargo").args(["build", "--release", "--package", "bindgen"]).run()?;
+    build_with(root, &root.join("target/release/bindgen"))
+}
+
+/// Builds the page with `bindgen`, which writes its glue.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn build_with(root: &Path, bindgen: &Path) -> Result<(), Failure> {
     copy_tables(&root.join("tables/english"), &root.join("web-client/site/tables/english"))?;
-    build_wasm(root, &["web-client"])?;
+    build_wasm(root)?;
     let module = target_dir(root).join(WASM).join("release/web_client.wasm");
     let package = root.join("web-client/site/pkg");
     clear(&package)?;
-    Command::new(root, "cargo")
-        .args(["run", "--release", "--package", "bindgen", "--"])
-        .args([module.as_path(), &package, Path::new("web_client")])
-        .run()
+    Command::new(root, bindgen).args([module.as_path(), &package, Path::new("web_client")]).run()
 }
 
 /// Removes a folder: what an earlier version wrote into it would be served, too.

@@ -5,7 +5,7 @@ use crate::counts::Counts;
 use crate::process::{Command, Failure};
 use crate::report::{Line, summary, total};
 use crate::{aws, fuzz, mutants, page, tidy, tools};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -106,8 +106,7 @@ fn cargo(root: &Path, arguments: &[&str]) -> Command {
 
 fn fmt(root: &Path) -> Result<Ended, Failure> {
     tools::component(root, "rustfmt")?;
-    simple(cargo(root, &["fmt", "--all", "--check"]))?;
-    simple(fuzz::cargo(root, &["fmt", "--check"]))
+    simple(cargo(root, &["fmt", "--all", "--check"]))
 }
 
 fn tidy_stage(root: &Path) -> Result<Ended, Failure> {
@@ -121,20 +120,23 @@ fn tidy_stage(root: &Path) -> Result<Ended, Failure> {
 
 fn clippy(root: &Path) -> Result<Ended, Failure> {
     tools::component(root, "clippy")?;
-    // The package `fuzz` is a workspace of its own.
-    let all = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    simple(cargo(root, &all))?;
-    simple(fuzz::cargo(root, &all))
+    simple(cargo(root, &["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
 fn test(root: &Path) -> Result<Ended, Failure> {
     counted(cargo(root, &["test", "--release", "--workspace", "--no-fail-fast"]))
 }
 
+/// The folder of all programs. Built together with the tests: without them, cargo leaves out the features that only tests ask for, and compiles
+/// everything above anew.
+fn programs(root: &Path) -> Result<PathBuf, Failure> {
+    cargo(root, &["build", "--release", "--workspace", "--bins", "--tests"]).run()?;
+    Ok(root.join("target/release"))
+}
+
 fn simulation(root: &Path) -> Result<Ended, Failure> {
-    cargo(root, &["build", "--release", "--workspace", "--bins"]).run()?;
     // It prints the seeds that failed, and how to run them again.
-    Command::new(root, root.join("target/release/simulation")).args(["--seeds", "10000"]).run()?;
+    Command::new(root, programs(root)?.join("simulation")).args(["--seeds", "10000"]).run()?;
     let mut counts = mutants::run(root)?;
     let success = counts.failed == 0;
     counts.passed += 1;
@@ -157,15 +159,11 @@ fn kernels(root: &Path) -> Result<Ended, Failure> {
         .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", "valgrind --quiet --error-exitcode=9")
         .args(["--", "--test-threads", "1", "matmul", "panels"]);
     let checked = counted(checked)?;
-    let counts = Counts {
-        passed: arm64.counts.passed + checked.counts.passed,
-        failed: arm64.counts.failed + checked.counts.failed,
-    };
-    Ok(Ended { success: arm64.success && checked.success, counts })
+    Ok(Ended { success: arm64.success && checked.success, counts: arm64.counts.plus(checked.counts) })
 }
 
 fn wasm(root: &Path) -> Result<Ended, Failure> {
-    page::build_wasm(root, &["dp", "perturb", "protocol"])?;
+    page::build_wasm(root)?;
     Ok(Ended { success: true, counts: Counts::default() })
 }
 
@@ -192,7 +190,7 @@ fn fuzz(root: &Path) -> Result<Ended, Failure> {
 
 fn browser(root: &Path) -> Result<Ended, Failure> {
     tools::chromium(root)?;
-    page::build(root)?;
+    page::build_with(root, &programs(root)?.join("bindgen"))?;
     counted(cargo(
         root,
         &["test", "--release", "--workspace", "--test", "page", "--", "--ignored", "--test-threads", "1"],
@@ -220,8 +218,8 @@ fn template(root: &Path) -> Result<Ended, Failure> {
 }
 
 fn deploy(root: &Path) -> Result<Ended, Failure> {
-    cargo(root, &["build", "--release", "--workspace", "--bins"]).run()?;
-    let programs = tools::python(root)?;
-    let test = Command::new(root, programs.join("python")).args(["infra/aws/test_deploy.py"]);
-    counted(aws::with_programs(test, &[programs])?)
+    programs(root)?;
+    let tools = tools::python(root)?;
+    let test = Command::new(root, tools.join("python")).args(["infra/aws/test_deploy.py"]);
+    counted(aws::with_programs(test, &[tools])?)
 }
