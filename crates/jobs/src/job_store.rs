@@ -6,6 +6,7 @@
 //! for a creation (its noise seed is) and for changes that come to the same whoever makes them, such as a cancellation. It does not hold for
 //! taking a lease; see [`crate::lease`].
 
+use crate::store::back_off::{MAX_TRIES, wait};
 use crate::store::{Object, PutCondition, Store, StoreError};
 use bytes::Bytes;
 use protocol::id::{JobId, TenantId};
@@ -14,9 +15,6 @@ use protocol::receipt::DeletionReceipt;
 use protocol::state::JobState;
 use protocol::transition::Refusal;
 use std::sync::Arc;
-
-/// Turns of an update before it gives up. A job has one worker, one API and few owners, so a turn is rarely lost even once.
-pub(crate) const MAX_TRIES: usize = 8;
 
 /// Keys asked for at once; S3's own limit.
 const PAGE: usize = 1000;
@@ -73,8 +71,9 @@ impl JobStore {
     /// # Errors
     /// [`JobStoreError::Exists`] if another job has its name; store errors.
     pub async fn create(&self, state: &JobState) -> Result<(), JobStoreError> {
-        for _ in 0..MAX_TRIES {
-            let bytes = to_bytes(state);
+        let bytes = to_bytes(state);
+        for turn in 0..MAX_TRIES {
+            self.store.step_back(wait(&bytes, turn)).await;
             match self.put(state, bytes.clone(), PutCondition::IfAbsent).await {
                 Ok(_) => return Ok(()),
                 Err(StoreError::PreconditionFailed) => {
@@ -133,9 +132,10 @@ impl JobStore {
     where
         F: Fn(&JobState, bool) -> Result<Option<JobState>, Refusal> + Send + Sync,
     {
-        let mut doubtful: Option<Bytes> = None;
+        let (mut doubtful, mut latest) = (None::<Bytes>, Bytes::new());
         let mut last = JobStoreError::Contended;
-        for _ in 0..MAX_TRIES {
+        for turn in 0..MAX_TRIES {
+            self.store.step_back(wait(&latest, turn)).await;
             let stored = match self.read(tenant, job).await {
                 Ok(stored) => stored,
                 Err(error @ JobStoreError::Store(_)) => {
@@ -150,6 +150,7 @@ impl JobStore {
                 return Ok(Versioned { value: stored.state, etag: stored.etag });
             };
             let bytes = to_bytes(&wanted);
+            latest = bytes.clone();
             match self.put(&wanted, bytes.clone(), PutCondition::IfMatch(stored.etag)).await {
                 Ok(etag) => return Ok(Versioned { value: wanted, etag }),
                 Err(StoreError::PreconditionFailed) => last = JobStoreError::Contended,
@@ -172,8 +173,11 @@ impl JobStore {
         job: &JobId,
         receipt: &DeletionReceipt,
     ) -> Result<DeletionReceipt, JobStoreError> {
+        // A struct of plain strings and numbers always serialises.
+        let bytes = Bytes::from(serde_json::to_vec(receipt).expect("a receipt is plain data"));
         let mut last = JobStoreError::Contended;
-        for _ in 0..MAX_TRIES {
+        for turn in 0..MAX_TRIES {
+            self.store.step_back(wait(&bytes, turn)).await;
             let etag = match self.read(tenant, job).await {
                 Ok(stored) if stored.state.status.is_final() => stored.etag,
                 // Put back to work meanwhile.
@@ -181,10 +185,8 @@ impl JobStore {
                 Err(JobStoreError::Deleted(receipt)) => return Ok(receipt),
                 Err(error) => return Err(error),
             };
-            // A struct of plain strings and numbers always serialises.
-            let bytes = Bytes::from(serde_json::to_vec(receipt).expect("a receipt is plain data"));
             let key = keys::job_state(tenant, job);
-            match self.store.put(&key, bytes, PutCondition::IfMatch(etag)).await {
+            match self.store.put(&key, bytes.clone(), PutCondition::IfMatch(etag)).await {
                 Ok(_) => return Ok(receipt.clone()),
                 Err(StoreError::PreconditionFailed) => last = JobStoreError::Contended,
                 Err(error) => last = error.into(),

@@ -13,7 +13,8 @@
 //! was released, those of jobs that never came to be between [`ABANDONED_SECONDS`] and [`FORGOTTEN_SECONDS`]. Should a creator wake up after even that, its job finds at its
 //! first slice that the charge is gone, and is charged again.
 
-use crate::job_store::{JobStore, JobStoreError, MAX_TRIES};
+use crate::job_store::{JobStore, JobStoreError};
+use crate::store::back_off::{MAX_TRIES, wait};
 use crate::store::{Object, PutCondition, Store, StoreError};
 use bytes::Bytes;
 use dp::{Budget, ChargeState, Event, Ledger, LedgerError};
@@ -200,8 +201,9 @@ impl LedgerStore {
     where
         F: Fn(&Ledger) -> Result<Ledger, LedgerError> + Send + Sync,
     {
-        let mut last = LedgerStoreError::Contended;
-        for _ in 0..MAX_TRIES {
+        let (mut last, mut latest) = (LedgerStoreError::Contended, Bytes::new());
+        for turn in 0..MAX_TRIES {
+            self.store.step_back(wait(&latest, turn)).await;
             let stored = match self.read(key).await {
                 Ok(stored) => stored,
                 Err(error @ LedgerStoreError::Store(_)) => {
@@ -218,7 +220,8 @@ impl LedgerStore {
             if after == before {
                 return Ok(after);
             }
-            match self.store.put(key, to_bytes(&after), condition).await {
+            latest = to_bytes(&after);
+            match self.store.put(key, latest.clone(), condition).await {
                 Ok(_) => return Ok(after),
                 Err(StoreError::PreconditionFailed) => last = LedgerStoreError::Contended,
                 Err(error) => last = error.into(),

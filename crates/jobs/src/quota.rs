@@ -13,8 +13,9 @@
 //! Bytes are counted in the store itself at each upload, and files that were announced count as the largest; requests at the same moment do not see each
 //! other, so the quota may be passed by what they bring together.
 
-use crate::job_store::{JobStore, JobStoreError, MAX_TRIES};
+use crate::job_store::{JobStore, JobStoreError};
 use crate::ledger_store::ABANDONED_SECONDS;
+use crate::store::back_off::{MAX_TRIES, wait};
 use crate::store::{Object, PutCondition, Store, StoreError};
 use bytes::Bytes;
 use protocol::api::MAX_FILE_BYTES;
@@ -287,8 +288,9 @@ impl UsageStore {
         change: impl Fn(&Usage) -> Option<Usage> + Send + Sync,
     ) -> Result<bool, QuotaError> {
         let key = keys::usage(tenant);
-        let mut last = QuotaError::Contended;
-        for _ in 0..MAX_TRIES {
+        let (mut last, mut latest) = (QuotaError::Contended, Bytes::new());
+        for turn in 0..MAX_TRIES {
+            self.store.step_back(wait(&latest, turn)).await;
             let (before, condition) = match self.read(&key).await {
                 Ok(Some((bytes, etag))) => {
                     (serde_json::from_slice(&bytes).unwrap_or_default(), PutCondition::IfMatch(etag))
@@ -304,8 +306,8 @@ impl UsageStore {
                 return Ok(true);
             }
             // A map of plain strings and numbers always serialises.
-            let bytes = Bytes::from(serde_json::to_vec(&after).expect("usage is plain data"));
-            match self.store.put(&key, bytes, condition).await {
+            latest = Bytes::from(serde_json::to_vec(&after).expect("usage is plain data"));
+            match self.store.put(&key, latest.clone(), condition).await {
                 Ok(_) => return Ok(true),
                 Err(StoreError::PreconditionFailed) => last = QuotaError::Contended,
                 Err(error) => last = error.into(),

@@ -92,6 +92,10 @@ impl Store for WatchedStore {
         self.inner.list(prefix, after, limit).await
     }
 
+    async fn step_back(&self, wait: Duration) {
+        self.inner.step_back(wait).await;
+    }
+
     async fn presign_get(
         &self,
         key: &str,

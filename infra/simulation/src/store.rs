@@ -157,6 +157,11 @@ impl Store for SimStore {
         if self.fails() { Err(unavailable()) } else { self.plain.list(prefix, after, limit).await }
     }
 
+    async fn step_back(&self, _: Duration) {
+        // For how long is the scheduler's choice.
+        elsewhere().await;
+    }
+
     async fn presign_get(
         &self,
         key: &str,

@@ -122,6 +122,10 @@ impl<S: Store> Store for FailingStore<S> {
         }
     }
 
+    async fn step_back(&self, wait: Duration) {
+        self.inner.step_back(wait).await;
+    }
+
     async fn presign_get(
         &self,
         key: &str,

@@ -7,6 +7,7 @@
 //! tag changes whenever the content does. A put that answers [`StoreError::Unavailable`] may or may not have landed; one that answers
 //! [`StoreError::PreconditionFailed`] has not.
 
+pub(crate) mod back_off;
 #[cfg(any(test, feature = "test-support"))]
 pub mod conformance;
 #[cfg(any(test, feature = "test-support"))]
@@ -190,6 +191,9 @@ pub trait Store: Send + Sync {
     /// A link that writes the object once, under `terms` that are part of the signature: whoever has it can neither send more, nor
     /// something else, nor overwrite.
     async fn presign_put(&self, key: &str, terms: &PutTerms) -> Result<PresignedPut, StoreError>;
+
+    /// Lets others go first, for `wait` at most, after a conditional put that lost against them. A store in memory has nobody to wait for.
+    async fn step_back(&self, _wait: Duration) {}
 }
 
 /// The header that makes a browser save a download as `name`. Only plain characters are kept as they are; the rest is percent-encoded (RFC 6266

@@ -47,6 +47,10 @@ impl Store for S3Store {
         Ok(ObjectMeta { bytes, etag: answer.e_tag().unwrap_or_default().to_owned() })
     }
 
+    async fn step_back(&self, wait: Duration) {
+        tokio::time::sleep(wait).await;
+    }
+
     async fn put(&self, key: &str, bytes: Bytes, condition: PutCondition) -> Result<String, StoreError> {
         let request = self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::from(bytes));
         let answer = match condition {
