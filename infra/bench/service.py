@@ -154,11 +154,14 @@ def started(command, patterns):
                 if len(found) == len(patterns):
                     break
             else:
-                log.seek(0)
-                raise RuntimeError(f"it did not start: {command}\n{log.read().decode(errors='replace')[-4000:]}")
+                raise RuntimeError(f"it did not start: {command}")
             # What it prints later must find a reader.
             threading.Thread(target=process.stdout.read, daemon=True).start()
             yield process, found
+        except Exception:
+            log.seek(0)
+            print(log.read().decode(errors="replace")[-4000:], file=sys.stderr)
+            raise
         finally:
             process.send_signal(signal.SIGINT)
             try:

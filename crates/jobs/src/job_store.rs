@@ -6,7 +6,7 @@
 //! for a creation (its noise seed is) and for changes that come to the same whoever makes them, such as a cancellation. It does not hold for
 //! taking a lease; see [`crate::lease`].
 
-use crate::store::back_off::{MAX_TRIES, wait};
+use crate::store::back_off::Turns;
 use crate::store::{Object, PutCondition, Store, StoreError};
 use bytes::Bytes;
 use protocol::id::{JobId, TenantId};
@@ -44,7 +44,7 @@ pub enum JobStoreError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Somebody else changed the job again and again. A retry may help.
-    #[error("the job was changed by others {MAX_TRIES} times in a row")]
+    #[error("the job was changed by others again and again")]
     Contended,
     /// The stored state cannot be read; it was written by another version or damaged.
     #[error("the state of the job is damaged")]
@@ -72,8 +72,8 @@ impl JobStore {
     /// [`JobStoreError::Exists`] if another job has its name; store errors.
     pub async fn create(&self, state: &JobState) -> Result<(), JobStoreError> {
         let bytes = to_bytes(state);
-        for turn in 0..MAX_TRIES {
-            self.store.step_back(wait(&bytes, turn)).await;
+        let mut turns = Turns::default();
+        while turns.next(&*self.store, &bytes).await {
             match self.put(state, bytes.clone(), PutCondition::IfAbsent).await {
                 Ok(_) => return Ok(()),
                 Err(StoreError::PreconditionFailed) => {
@@ -83,7 +83,7 @@ impl JobStore {
                         Err(error) => Err(error),
                     };
                 }
-                Err(StoreError::Unavailable { .. }) => {}
+                Err(StoreError::Unavailable { .. }) => turns.failed(),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -133,12 +133,12 @@ impl JobStore {
         F: Fn(&JobState, bool) -> Result<Option<JobState>, Refusal> + Send + Sync,
     {
         let (mut doubtful, mut latest) = (None::<Bytes>, Bytes::new());
-        let mut last = JobStoreError::Contended;
-        for turn in 0..MAX_TRIES {
-            self.store.step_back(wait(&latest, turn)).await;
+        let (mut last, mut turns) = (JobStoreError::Contended, Turns::default());
+        while turns.next(&*self.store, &latest).await {
             let stored = match self.read(tenant, job).await {
                 Ok(stored) => stored,
                 Err(error @ JobStoreError::Store(_)) => {
+                    turns.failed();
                     last = error;
                     continue;
                 }
@@ -153,8 +153,12 @@ impl JobStore {
             latest = bytes.clone();
             match self.put(&wanted, bytes.clone(), PutCondition::IfMatch(stored.etag)).await {
                 Ok(etag) => return Ok(Versioned { value: wanted, etag }),
-                Err(StoreError::PreconditionFailed) => last = JobStoreError::Contended,
+                Err(StoreError::PreconditionFailed) => {
+                    turns.lost();
+                    last = JobStoreError::Contended;
+                }
                 Err(error) => {
+                    turns.failed();
                     doubtful = Some(bytes);
                     last = error.into();
                 }
@@ -175,9 +179,8 @@ impl JobStore {
     ) -> Result<DeletionReceipt, JobStoreError> {
         // A struct of plain strings and numbers always serialises.
         let bytes = Bytes::from(serde_json::to_vec(receipt).expect("a receipt is plain data"));
-        let mut last = JobStoreError::Contended;
-        for turn in 0..MAX_TRIES {
-            self.store.step_back(wait(&bytes, turn)).await;
+        let (mut last, mut turns) = (JobStoreError::Contended, Turns::default());
+        while turns.next(&*self.store, &bytes).await {
             let etag = match self.read(tenant, job).await {
                 Ok(stored) if stored.state.status.is_final() => stored.etag,
                 // Put back to work meanwhile.
@@ -188,8 +191,14 @@ impl JobStore {
             let key = keys::job_state(tenant, job);
             match self.store.put(&key, bytes.clone(), PutCondition::IfMatch(etag)).await {
                 Ok(_) => return Ok(receipt.clone()),
-                Err(StoreError::PreconditionFailed) => last = JobStoreError::Contended,
-                Err(error) => last = error.into(),
+                Err(StoreError::PreconditionFailed) => {
+                    turns.lost();
+                    last = JobStoreError::Contended;
+                }
+                Err(error) => {
+                    turns.failed();
+                    last = error.into();
+                }
             }
         }
         Err(last)

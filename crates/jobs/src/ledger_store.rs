@@ -14,7 +14,7 @@
 //! first slice that the charge is gone, and is charged again.
 
 use crate::job_store::{JobStore, JobStoreError};
-use crate::store::back_off::{MAX_TRIES, wait};
+use crate::store::back_off::Turns;
 use crate::store::{Object, PutCondition, Store, StoreError};
 use bytes::Bytes;
 use dp::{Budget, ChargeState, Event, Ledger, LedgerError};
@@ -37,7 +37,7 @@ pub enum LedgerStoreError {
     #[error(transparent)]
     Refused(#[from] LedgerError),
     /// Somebody else changed the ledger again and again. A retry may help.
-    #[error("the ledger was changed by others {MAX_TRIES} times in a row")]
+    #[error("the ledger was changed by others again and again")]
     Contended,
     /// The stored ledger cannot be read; it was written by another version or damaged.
     #[error("the ledger of the data set is damaged")]
@@ -202,11 +202,12 @@ impl LedgerStore {
         F: Fn(&Ledger) -> Result<Ledger, LedgerError> + Send + Sync,
     {
         let (mut last, mut latest) = (LedgerStoreError::Contended, Bytes::new());
-        for turn in 0..MAX_TRIES {
-            self.store.step_back(wait(&latest, turn)).await;
+        let mut turns = Turns::default();
+        while turns.next(&*self.store, &latest).await {
             let stored = match self.read(key).await {
                 Ok(stored) => stored,
                 Err(error @ LedgerStoreError::Store(_)) => {
+                    turns.failed();
                     last = error;
                     continue;
                 }
@@ -223,8 +224,14 @@ impl LedgerStore {
             latest = to_bytes(&after);
             match self.store.put(key, latest.clone(), condition).await {
                 Ok(_) => return Ok(after),
-                Err(StoreError::PreconditionFailed) => last = LedgerStoreError::Contended,
-                Err(error) => last = error.into(),
+                Err(StoreError::PreconditionFailed) => {
+                    turns.lost();
+                    last = LedgerStoreError::Contended;
+                }
+                Err(error) => {
+                    turns.failed();
+                    last = error.into();
+                }
             }
         }
         Err(last)

@@ -15,7 +15,7 @@
 
 use crate::job_store::{JobStore, JobStoreError};
 use crate::ledger_store::ABANDONED_SECONDS;
-use crate::store::back_off::{MAX_TRIES, wait};
+use crate::store::back_off::Turns;
 use crate::store::{Object, PutCondition, Store, StoreError};
 use bytes::Bytes;
 use protocol::api::MAX_FILE_BYTES;
@@ -23,7 +23,9 @@ use protocol::id::{JobId, TenantId};
 use protocol::keys;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// What a tenant may have at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +116,7 @@ pub enum QuotaError {
     #[error("a tenant may store {0} bytes")]
     Bytes(u64),
     /// The usage was changed by others again and again. A retry may help.
-    #[error("the tenant's usage was changed by others {MAX_TRIES} times in a row")]
+    #[error("the tenant's usage was changed by others again and again")]
     Contended,
     /// A job that the usage speaks of could not be read.
     #[error(transparent)]
@@ -128,12 +130,25 @@ pub enum QuotaError {
 #[derive(Clone)]
 pub struct UsageStore {
     store: Arc<dyn Store>,
+    queues: Arc<Queues>,
+}
+
+/// Where this process's callers wait for each other: tenants that share one of a fixed number, by their names' hash, wait a little longer.
+#[derive(Default)]
+struct Queues([Mutex<()>; 32]);
+
+impl Queues {
+    fn of(&self, tenant: &TenantId) -> &Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        tenant.hash(&mut hasher);
+        &self.0[hasher.finish() as usize % self.0.len()]
+    }
 }
 
 impl UsageStore {
     /// The usage in `store`.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, queues: Arc::default() }
     }
 
     /// The tenant's quotas: `usual`, unless its operator has made exceptions.
@@ -289,14 +304,17 @@ impl UsageStore {
     ) -> Result<bool, QuotaError> {
         let key = keys::usage(tenant);
         let (mut last, mut latest) = (QuotaError::Contended, Bytes::new());
-        for turn in 0..MAX_TRIES {
-            self.store.step_back(wait(&latest, turn)).await;
+        // Callers of one process queue up; only processes race.
+        let _turn = self.queues.of(tenant).lock().await;
+        let mut turns = Turns::default();
+        while turns.next(&*self.store, &latest).await {
             let (before, condition) = match self.read(&key).await {
                 Ok(Some((bytes, etag))) => {
                     (serde_json::from_slice(&bytes).unwrap_or_default(), PutCondition::IfMatch(etag))
                 }
                 Ok(None) => (Usage::default(), PutCondition::IfAbsent),
                 Err(error) => {
+                    turns.failed();
                     last = error.into();
                     continue;
                 }
@@ -309,8 +327,14 @@ impl UsageStore {
             latest = Bytes::from(serde_json::to_vec(&after).expect("usage is plain data"));
             match self.store.put(&key, latest.clone(), condition).await {
                 Ok(_) => return Ok(true),
-                Err(StoreError::PreconditionFailed) => last = QuotaError::Contended,
-                Err(error) => last = error.into(),
+                Err(StoreError::PreconditionFailed) => {
+                    turns.lost();
+                    last = QuotaError::Contended;
+                }
+                Err(error) => {
+                    turns.failed();
+                    last = error.into();
+                }
             }
         }
         Err(last)

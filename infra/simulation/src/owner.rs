@@ -72,7 +72,8 @@ impl<F: Future> Future for Mortal<F> {
 /// One owner with a key of its own.
 pub(crate) struct Owner {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) router: Router,
+    /// The API, in processes of its own.
+    pub(crate) routers: [Router; 2],
     pub(crate) tenant: TenantId,
     pub(crate) api_key: String,
 }
@@ -93,7 +94,8 @@ impl Owner {
         }
         let request = request.body(Body::from(body)).expect("a valid request");
         let deaths = self.shared.request_deaths();
-        let response = Mortal(Some(Box::pin(self.router.clone().oneshot(request))), deaths).await?;
+        let router = self.routers[pick(self.routers.len())].clone();
+        let response = Mortal(Some(Box::pin(router.oneshot(request))), deaths).await?;
         let response = response.expect("the router never fails");
         let status = response.status();
         let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.ok()?;

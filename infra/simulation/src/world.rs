@@ -223,9 +223,12 @@ impl World {
         self.put(&keys::api_key(&key_hash(&api_key)), &entry);
         let quotas = self.config.quotas();
         let config = ApiConfig { planning: Planning::Inline, quotas, ..ApiConfig::default() };
-        let (store, queue) = (self.store.clone(), self.queue.clone());
-        let state = ApiState::new(store, queue, self.clock(), Arc::new(SimEntropy), config);
-        let owner = Arc::new(Owner { shared: self.shared.clone(), router: router(state), tenant, api_key });
+        let process = |clock| {
+            let (store, queue) = (self.store.clone(), self.queue.clone());
+            router(ApiState::new(store, queue, clock, Arc::new(SimEntropy), config.clone()))
+        };
+        let routers = [process(self.clock()), process(self.clock())];
+        let owner = Arc::new(Owner { shared: self.shared.clone(), routers, tenant, api_key });
         let wishes: Vec<Wish> = (0..1 + pick(3)).map(|wish| Wish::new(number, wish)).collect();
         self.wishes += wishes.len();
         // Two requests for one wish at the same time, now and then.
