@@ -3,6 +3,7 @@
 use crate::data_dir::DataDir;
 use crate::error::LocalError;
 use crate::s3;
+use crate::service::prompt;
 use api_function::OsEntropy;
 use jobs::{Store, SystemClock};
 use std::path::Path;
@@ -30,7 +31,7 @@ pub async fn open_data_dir(data_dir: &Path) -> Result<OfflineStore, LocalError> 
     let router =
         s3::router(&data.join("s3"), &credentials, &url, Arc::new(SystemClock::new()), Arc::new(OsEntropy))?;
     let server = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
+        if let Err(error) = axum::serve(prompt(listener), router).await {
             tracing::error!(%error, "the object store has failed");
         }
     });

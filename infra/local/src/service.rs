@@ -13,13 +13,15 @@ use crate::workers::{Parts, Workers};
 use crate::{models, s3, worker};
 use api_function::{ApiConfig, ApiState, OsEntropy, create_api_key, register_api_key, router};
 use axum::Router;
+use axum::serve::{Listener, ListenerExt};
 use finetune_function::signing;
 use jobs::{Clock, LocalQueue, Store, SweepLimits};
 use protocol::id::TenantId;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -194,6 +196,16 @@ pub(crate) fn url(listener: &TcpListener) -> Result<String, LocalError> {
     Ok(format!("http://{address}"))
 }
 
+/// A listener whose connections send at once. Otherwise the second packet of an answer waits until the first is acknowledged, and the other side
+/// puts its acknowledgement off by 40 ms, in the hope of something to send along.
+pub(crate) fn prompt(listener: TcpListener) -> impl Listener<Io = TcpStream, Addr = SocketAddr> {
+    listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::warn!(%error, "answers on a connection will be slow");
+        }
+    })
+}
+
 pub(crate) fn serve(
     listener: TcpListener,
     router: Router,
@@ -204,7 +216,7 @@ pub(crate) fn serve(
             // An error means that the sender is gone, hence the service.
             let _ = stop.wait_for(|stop| *stop).await;
         };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+        if let Err(error) = axum::serve(prompt(listener), router).with_graceful_shutdown(stopped).await {
             tracing::error!(%error, "a server has failed");
         }
     })

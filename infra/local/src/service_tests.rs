@@ -1,6 +1,6 @@
 //! The whole service over real sockets, with a tiny model.
 
-use super::{Service, start};
+use super::{Service, prompt, start};
 use crate::config::ServeConfig;
 use crate::error::LocalError;
 use crate::test_client::{PATIENCE, TestClient};
@@ -13,6 +13,17 @@ use protocol::id::TenantId;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::path::Path;
+
+#[tokio::test]
+async fn connections_send_at_once() {
+    // Found under load: every other small request took 40 ms, the other side's delayed acknowledgement.
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut listener = prompt(listener);
+    let (_, accepted) =
+        tokio::join!(tokio::net::TcpStream::connect(address), axum::serve::Listener::accept(&mut listener));
+    assert!(accepted.0.nodelay().unwrap());
+}
 
 fn client_of(service: &Service) -> TestClient {
     TestClient::new(&service.api_url, &service.api_key)
