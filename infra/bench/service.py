@@ -116,10 +116,10 @@ class Memory:
 
 
 class Service:
-    """A running service."""
+    """A running service. One on this machine alone `watches_itself`, at /healthz; on AWS that is the gateway's business."""
 
-    def __init__(self, base, key, memory):
-        self.base, self.key, self.memory = base, key, memory
+    def __init__(self, base, key, memory, watches_itself):
+        self.base, self.key, self.memory, self.watches_itself = base, key, memory, watches_itself
 
     def connect(self):
         return Connection(self.base, self.key)
@@ -172,12 +172,12 @@ def started(command, patterns):
 
 
 @contextlib.contextmanager
-def watched(command, patterns):
+def watched(command, patterns, watches_itself):
     """A service, with its memory watched."""
     with started(command, patterns) as (process, found):
         memory = Memory(process.pid)
         try:
-            yield Service(found["api"], found["key"], memory)
+            yield Service(found["api"], found["key"], memory, watches_itself)
         finally:
             memory.over.set()
             memory.thread.join()
@@ -188,7 +188,7 @@ def embedded(dpft, *arguments):
     """`dpft serve` on free ports, with a data folder of its own."""
     with tempfile.TemporaryDirectory(prefix="dpft-bench-") as folder:
         command = [dpft, "serve", "--port", "0", "--data-dir", f"{folder}/data", "--models", str(ROOT / "models"), "--site", f"{folder}/none", *arguments]
-        with watched(command, {"api": r"API:\s+(\S+)", "key": r"API:.*\(key (\S+)\)"}) as service:
+        with watched(command, {"api": r"API:\s+(\S+)", "key": r"API:.*\(key (\S+)\)"}, watches_itself=True) as service:
             yield service
 
 
@@ -196,7 +196,7 @@ def embedded(dpft, *arguments):
 def emulated():
     """The deployed stack on the emulator of AWS, with quotas that let one tenant bring all the load."""
     command = [sys.executable, str(ROOT / "infra/aws/deploy.py"), "--emulated", "--parameter-overrides", "TenantJobs=10000"]
-    with watched(command, {"api": r"^API:\s+(\S+)", "key": r"^Key:\s+(\S+)"}) as service:
+    with watched(command, {"api": r"^API:\s+(\S+)", "key": r"^Key:\s+(\S+)"}, watches_itself=False) as service:
         yield service
 
 
