@@ -1,6 +1,6 @@
 """Load on the whole service: many small jobs, polls beside them, large uploads at once, and how long small calls take beside a plain handler.
 
-Usage: python load.py DPFT HELLO [--emulated] [--scale X]. Ends with 1 if anything was lost. `cargo xtask bench load` builds the programs and runs it.
+Usage: python load.py DPFT HELLO [--emulated] [--scale X] [--only calls|jobs|uploads]. Ends with 1 if anything was lost. `cargo xtask bench load` builds the programs and runs it.
 """
 
 import argparse
@@ -142,14 +142,19 @@ def main():
     parser.add_argument("hello")
     parser.add_argument("--emulated", action="store_true", help="the deployed stack on the emulator of AWS")
     parser.add_argument("--scale", type=float, default=1.0, help="of all numbers")
+    parser.add_argument("--only", choices=("calls", "jobs", "uploads"), help="one kind of load, on a service that has seen no other")
     arguments = parser.parse_args()
     if arguments.scale <= 0:
         parser.error("--scale must be above 0")
     uploading, queued, polled, calls = (max(1, round(number * arguments.scale)) for number in (UPLOADS, JOBS, POLLS_A_MINUTE, CALLS))
     with emulated() if arguments.emulated else embedded(arguments.dpft) as service:
-        rows = list(latencies(service, arguments.hello, calls))
-        rows += jobs(service, queued, polled)
-        rows.append(uploads(service, uploading))
+        rows = []
+        if arguments.only in (None, "calls"):
+            rows += latencies(service, arguments.hello, calls)
+        if arguments.only in (None, "jobs"):
+            rows += jobs(service, queued, polled)
+        if arguments.only in (None, "uploads"):
+            rows.append(uploads(service, uploading))
     print("| load | figure | peak memory | lost |\n|---|---|---|---|")
     for what, figure, memory, lost in rows:
         print(f"| {what} | {figure} | {'' if memory is None else f'{memory:,.0f} MB'} | {lost} |")
