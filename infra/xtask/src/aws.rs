@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// When a build or a step fails; its output is on the terminal.
 pub(crate) fn deploy(root: &Path, words: &[String]) -> Result<(), Failure> {
-    // The whole workspace, so that nothing is built twice for other features: the command line, and the functions that the emulator runs.
-    Command::new(root, "cargo").args(["build", "--release", "--workspace", "--bins"]).run()?;
-    page::build_with(root, &root.join("target/release/bindgen"))?;
+    // The programs are the command line, and the functions that the emulator runs.
+    page::build_with_programs(root, &[])?;
     let python = tools::python(root)?;
     let program = Command::new(root, python.join("python")).args(["infra/aws/deploy.py"]).args(words);
     let mut programs = vec![];

@@ -1,7 +1,7 @@
 //! The stage `fuzz`: libFuzzer on each target of `fuzz/` for a few seconds, seeds and finds first.
 //!
-//! fuzz/.cargo/config.toml says what its programs are built with. Coverage is counted by passes that stable Rust takes (`-C passes`), so no other toolchain is needed; a sanitizer would ask
-//! for one, and what it would watch, the unsafe code, the stage `kernels` watches.
+//! fuzz/.cargo/config.toml says what its programs are built with. Coverage is counted by passes that stable Rust takes (`-C passes`), so no other
+//! toolchain is needed; a sanitizer would ask for one, and what it would watch, the unsafe code, the stage `kernels` watches.
 
 use crate::counts::Counts;
 use crate::process::{Command, Failure, Output};

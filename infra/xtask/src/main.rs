@@ -102,7 +102,7 @@ fn run_bench(root: &Path, bench: Bench, rest: &[String]) -> Result<(), Failure> 
         Bench::Audit => cargo.args(["run", "--release", "--package", "audit", "--"]).args(rest),
         Bench::Perturb => {
             tools::chromium(root)?;
-            built(root, "perturb_speed")?;
+            page::build_with_programs(root, &["--example", "perturb_speed"])?;
             let program = root.join("target/release/examples/perturb_speed");
             Command::new(root, program).args([tools::tensorflow_js(root)?]).args(rest)
         }
@@ -119,17 +119,9 @@ fn run_bench(root: &Path, bench: Bench, rest: &[String]) -> Result<(), Failure> 
     .run()
 }
 
-/// Builds all programs, one example and the page: the whole workspace at once, so that nothing is built twice for other features.
-fn built(root: &Path, example: &str) -> Result<(), Failure> {
-    Command::new(root, "cargo")
-        .args(["build", "--release", "--workspace", "--bins", "--example", example])
-        .run()?;
-    page::build_with(root, &root.join("target/release/bindgen"))
-}
-
 /// A script that runs the command line and the programs of `more`, all built.
 fn service_bench(root: &Path, script: &str, more: &[&str]) -> Result<Command, Failure> {
-    built(root, "hello")?;
+    page::build_with_programs(root, &["--example", "hello"])?;
     let python = tools::python(root)?.join("python");
     Ok(Command::new(root, python).args([script, "target/release/dpft"]).args(more))
 }

@@ -35,20 +35,31 @@ const TABLES: [&str; 3] = ["vocabulary.bin", "embedding.bin", "neighbours.bin"];
 /// When a build fails; cargo's messages are on the terminal.
 pub(crate) fn build(root: &Path) -> Result<(), Failure> {
     Command::new(root, "cargo").args(["build", "--release", "--package", "bindgen"]).run()?;
-    build_with(root, &root.join("target/release/bindgen"))
+    build_after_programs(root)
 }
 
-/// Builds the page with `bindgen`, which writes its glue.
+/// Builds all programs, and `more` that cargo can build, then the page: the whole workspace at once, so that nothing is built twice for other features.
 ///
 /// # Errors
 /// As [`build`].
-pub(crate) fn build_with(root: &Path, bindgen: &Path) -> Result<(), Failure> {
+pub(crate) fn build_with_programs(root: &Path, more: &[&str]) -> Result<(), Failure> {
+    Command::new(root, "cargo").args(["build", "--release", "--workspace", "--bins"]).args(more).run()?;
+    build_after_programs(root)
+}
+
+/// Builds the page when the program that writes its glue is there.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn build_after_programs(root: &Path) -> Result<(), Failure> {
     copy_tables(&root.join("tables/english"), &root.join("web-client/site/tables/english"))?;
     build_wasm(root)?;
     let module = target_dir(root).join(WASM).join("release/web_client.wasm");
     let package = root.join("web-client/site/pkg");
     clear(&package)?;
-    Command::new(root, bindgen).args([module.as_path(), &package, Path::new("web_client")]).run()
+    Command::new(root, root.join("target/release/bindgen"))
+        .args([module.as_path(), &package, Path::new("web_client")])
+        .run()
 }
 
 /// Removes a folder: what an earlier version wrote into it would be served, too.

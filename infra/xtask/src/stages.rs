@@ -190,7 +190,8 @@ fn fuzz(root: &Path) -> Result<Ended, Failure> {
 
 fn browser(root: &Path) -> Result<Ended, Failure> {
     tools::chromium(root)?;
-    page::build_with(root, &programs(root)?.join("bindgen"))?;
+    programs(root)?;
+    page::build_after_programs(root)?;
     counted(cargo(
         root,
         &["test", "--release", "--workspace", "--test", "page", "--", "--ignored", "--test-threads", "1"],
